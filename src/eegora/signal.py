@@ -1,0 +1,96 @@
+"""A continuous recording as arrays: what recipe steps before the cut work on. Knows no file format (`recordings`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegora.plan import ChannelPlan
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A stretch of the recording with a text; seconds are counted from its first sample.
+
+    Parameters
+    ----------
+    onset, duration : float
+        Seconds.
+    text : str
+        As the file has it.
+    ch_names : tuple of str
+        Channels it is about; empty means all.
+    """
+
+    onset: float
+    duration: float
+    text: str
+    ch_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signal:
+    """EEG channels of one recording, and the way back to volts.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_channels, n_times), float64
+        Volts when read; steps may change the unit and record it in `scale` and `shift`.
+    ch_names : tuple of str
+        Canonical names (``Fp1``, ``T3``, ``Fp1-F7``).
+    ch_pos : ndarray, shape (n_channels, 3), float64
+        Metres, head frame; NaN where unknown.
+    sfreq : float
+        Hz.
+    annotations : tuple of Annotation
+    bads : tuple of str
+        Canonical names marked bad in the file.
+    plan : ChannelPlan
+        What became of each channel so far.
+    scale, shift : ndarray
+        Broadcastable to `data`: volts = data * scale + shift.
+    not_undone : tuple of str
+        Names of the steps so far that `scale` and `shift` cannot undo.
+    notes : tuple of str
+        One line each for the user: what was found and done that a careful reader wants to know.
+    name : str
+        The recording's name, for messages and tables.
+    """
+
+    data: Array
+    ch_names: tuple[str, ...]
+    ch_pos: Array
+    sfreq: float
+    annotations: tuple[Annotation, ...] = ()
+    bads: tuple[str, ...] = ()
+    plan: ChannelPlan = field(default_factory=ChannelPlan)
+    scale: Array = field(default_factory=lambda: np.ones((1, 1)))
+    shift: Array = field(default_factory=lambda: np.zeros((1, 1)))
+    not_undone: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    name: str = "recording"
+
+    @property
+    def n_times(self) -> int:
+        """Samples per channel."""
+        return int(self.data.shape[-1])
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording."""
+        return self.n_times / self.sfreq
+
+    def to_volts(self) -> Array:
+        """Return the data in volts, shape (n_channels, n_times)."""
+        return np.asarray(self.data * self.scale + self.shift)
+
+    @property
+    def gaps(self) -> tuple[tuple[float, float], ...]:
+        """Stretches (start, stop) in seconds in which nothing was recorded (``BAD_ACQ_SKIP``)."""
+        return tuple(
+            (a.onset, a.onset + a.duration) for a in self.annotations if a.text.lower().startswith("bad_acq_skip")
+        )

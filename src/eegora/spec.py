@@ -1,0 +1,128 @@
+"""What a model folder hands to the house: facts as data (ModelSpec) and functions (ModelCode). Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from eegora.checkpoints.published import Published
+from eegora.checkpoints.rename import Rename
+from eegora.recipes.recipe import Recipe
+from eegora.results.pooling import Pooling
+
+if TYPE_CHECKING:
+    import torch
+
+    from eegora.windows import Windows
+
+Config = Mapping[str, Any]
+Shapes = Mapping[str, tuple[int, ...]]
+Layout = dict[str, tuple[tuple[int, ...], str]]  # published key → (shape, rule that fills a synthetic one)
+Inputs = dict[str, "torch.Tensor"]
+Tensors = dict[str, "torch.Tensor"]
+
+TASKS = ("embed", "reconstruct", "classify", "repair", "upsample", "attention")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One size of a model.
+
+    Parameters
+    ----------
+    name : str
+    config : dict
+        The published configuration's fields.
+    published : Published or None
+        Where its checkpoint can be had; None if nowhere.
+    parameters : int
+        Numbers in the published layout.
+    trained : tuple of str
+        Tasks whose parameters the published checkpoint holds; the others need a checkpoint of the user's own.
+    """
+
+    name: str
+    config: Config
+    published: Published | None
+    parameters: int
+    trained: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model is, as data.
+
+    Parameters
+    ----------
+    name, title, paper, summary : str
+    variants : tuple of Variant
+        The first is the one that examples use.
+    recipes : tuple of Recipe
+        The first is the default.
+    tasks : tuple of str
+        Tasks that the code offers.
+    axes : tuple of str
+        Axes of `embed`'s result; the first is ``window``, the last ``feature``.
+    poolings : dict of str to Pooling
+        By name; the first is the default of tables.
+    vocabulary : dict of str to tuple of str
+        Task → the only channel names it takes; a task that is absent takes any.
+    electrodes : dict of str to tuple of str
+        Named channel sets of the model's training data.
+    """
+
+    name: str
+    title: str
+    paper: str
+    summary: str
+    variants: tuple[Variant, ...]
+    recipes: tuple[Recipe, ...]
+    tasks: tuple[str, ...]
+    axes: tuple[str, ...]
+    poolings: Mapping[str, Pooling]
+    vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    electrodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def variant(self, name: str) -> Variant | None:
+        """Return a variant by name, or None."""
+        return next((v for v in self.variants if v.name == name), None)
+
+
+@dataclass(frozen=True)
+class ModelCode:
+    """The functions that a model folder offers. None where it has no such task.
+
+    Parameters
+    ----------
+    detect : shapes → config
+        The configuration that a checkpoint's tensor shapes tell.
+    layout : config → {key: (shape, rule)}
+        Every tensor of the published layout: what a file must hold, and how a synthetic one is filled.
+    renames : tuple of Rename
+        Published keys → ours, or dropped with a reason.
+    fold : (tensors, config) → tensors
+        From renamed tensors (float64) to the network's state; algebra that keeps the numbers.
+    build : config → torch.nn.Module
+        The network without parameters.
+    pack : (windows, config) → dict of CPU tensors
+        Everything the network needs, one leading window axis each.
+    embed, reconstruct, classify, attention : (network, inputs) → tensor
+    repair, upsample : like `reconstruct`, with a mask.
+    trace : (network, inputs, task) → {stage: tensor}
+        Under the reference vectors' names.
+    """
+
+    detect: Callable[[Shapes], dict[str, Any]]
+    layout: Callable[[Config], Layout]
+    renames: tuple[Rename, ...]
+    fold: Callable[[Tensors, Config], Tensors]
+    build: Callable[[Config], torch.nn.Module]
+    pack: Callable[[Windows, Config], Inputs]
+    embed: Callable[[torch.nn.Module, Inputs], torch.Tensor]
+    trace: Callable[[torch.nn.Module, Inputs, str], Tensors]
+    reconstruct: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
+    classify: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
+    attention: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
+    repair: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
+    upsample: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None

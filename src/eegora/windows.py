@@ -1,0 +1,125 @@
+"""Fixed-length crops of a Signal in a model's units, and the way back to volts. Knows no step and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegora.plan import ChannelPlan
+from eegora.signal import Annotation, Array
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What a recipe makes of a recording.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_windows, n_channels, n_times)
+        In the model's units; float64 between steps, float32 at the end.
+    ch_names : tuple of str
+        Names of the rows, spelled as the recipe spells them.
+    ch_pos : ndarray, shape (n_channels, 3), float64
+        Metres, head frame; NaN where unknown.
+    sfreq : float
+        Hz.
+    onsets : ndarray, shape (n_windows,), float64
+        Seconds from the first sample of the recording.
+    index : ndarray, shape (n_windows,), int64
+        Number of the window on the recording's grid, before any was dropped: seeds are derived from it.
+    n_valid : ndarray, shape (n_windows,), int64
+        Samples that are data; less than n_times only for a last, shorter window.
+    missing : ndarray of bool, broadcastable to `data`, or None
+        Cells to be treated as not recorded.
+    scale, shift : ndarray
+        Broadcastable to `data`: volts = data * scale + shift.
+    not_undone : tuple of str
+        Names of steps that `scale` and `shift` cannot undo.
+    plan : ChannelPlan
+    flags : tuple of tuple of str
+        Per window: what is special about it (``flat:Fp2``, ``annotated:BAD_move``).
+    notes : tuple of str
+        One line each for the user.
+    annotations : tuple of Annotation
+        Of the whole recording.
+    name : str
+        The recording's name.
+    """
+
+    data: Array
+    ch_names: tuple[str, ...]
+    ch_pos: Array
+    sfreq: float
+    onsets: Array
+    index: NDArray[np.int64]
+    n_valid: NDArray[np.int64]
+    missing: NDArray[np.bool_] | None = None
+    scale: Array = field(default_factory=lambda: np.ones((1, 1, 1)))
+    shift: Array = field(default_factory=lambda: np.zeros((1, 1, 1)))
+    not_undone: tuple[str, ...] = ()
+    plan: ChannelPlan = field(default_factory=ChannelPlan)
+    flags: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    name: str = "recording"
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return int(self.data.shape[0])
+
+    @property
+    def seconds(self) -> float:
+        """Length of one window."""
+        return int(self.data.shape[-1]) / self.sfreq
+
+    def to_volts(self, data: Array | None = None) -> Array:
+        """Bring `data` (default: the windows' own) back to volts.
+
+        Parameters
+        ----------
+        data : ndarray, shape (n_windows, n_channels, n_times), optional
+            In the windows' units, for example a model's reconstruction of them.
+        """
+        data = self.data if data is None else data
+        return np.asarray(data * self.scale + self.shift)
+
+    def take(self, rows: slice | Sequence[int] | NDArray[np.intp]) -> Windows:
+        """Return some of the windows."""
+        pick = np.arange(len(self))[rows]
+        return replace(
+            self,
+            data=self.data[pick],
+            onsets=self.onsets[pick],
+            index=self.index[pick],
+            n_valid=self.n_valid[pick],
+            missing=_take(self.missing, 0, pick),
+            scale=_take(self.scale, 0, pick),
+            shift=_take(self.shift, 0, pick),
+            flags=tuple(self.flags[i] for i in pick) if self.flags else (),
+        )
+
+    def keep_channels(self, keep: Sequence[int], reason: str) -> Windows:
+        """Return the windows with only these rows, in this order; the others are dropped from the plan with a reason."""
+        pick = np.asarray(keep, dtype=np.intp)
+        gone = [name for i, name in enumerate(self.ch_names) if i not in set(keep)]
+        return replace(
+            self,
+            data=self.data[:, pick],
+            ch_names=tuple(self.ch_names[i] for i in pick),
+            ch_pos=self.ch_pos[pick],
+            missing=_take(self.missing, 1, pick),
+            scale=_take(self.scale, 1, pick),
+            shift=_take(self.shift, 1, pick),
+            plan=self.plan.dropping(gone, reason),
+        )
+
+
+def _take(values: Any, axis: int, pick: NDArray[np.intp]) -> Any:
+    """Pick along an axis of an array that may be absent, or of length 1 there because it broadcasts."""
+    if values is None or values.shape[axis] == 1:
+        return values
+    return values.take(pick, axis=axis)
