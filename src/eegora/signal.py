@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ class Annotation:
     ch_names: tuple[str, ...] = ()
 
 
+@final
 @dataclass(frozen=True)
 class Signal:
     """EEG channels of one recording, and the way back to volts.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.rename import Rename
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Config = Mapping[str, Any]
 Shapes = Mapping[str, tuple[int, ...]]
-Layout = dict[str, tuple[tuple[int, ...], str]]  # published key → (shape, rule that fills a synthetic one)
+# Published key → (shape, rule that fills a synthetic one). The rule "constant" marks a tensor that a file may leave out.
+Layout = dict[str, tuple[tuple[int, ...], str]]
 Inputs = dict[str, "torch.Tensor"]
 Tensors = dict[str, "torch.Tensor"]
 
@@ -33,7 +34,7 @@ class Variant:
     ----------
     name : str
     config : dict
-        The published configuration's fields.
+        The configuration's fields that make it this variant; a checkpoint's head may add others.
     published : Published or None
         Where its checkpoint can be had; None if nowhere.
     parameters : int
@@ -68,6 +69,8 @@ class ModelSpec:
         By name; the first is the default of tables.
     vocabulary : dict of str to tuple of str
         Task → the only channel names it takes; a task that is absent takes any.
+    unseen : dict of str to tuple of str
+        Task → channel names whose parameters the published checkpoint never trained: taken, with a note.
     electrodes : dict of str to tuple of str
         Named channel sets of the model's training data.
     """
@@ -82,6 +85,7 @@ class ModelSpec:
     axes: tuple[str, ...]
     poolings: Mapping[str, Pooling]
     vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     electrodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def variant(self, name: str) -> Variant | None:
@@ -95,34 +99,52 @@ class ModelCode:
 
     Parameters
     ----------
-    detect : shapes → config
-        The configuration that a checkpoint's tensor shapes tell.
+    renames : (keys of the file, config fields that the user gave) → rules
+        Keys of this file's layout → the published one, or dropped with a reason; applied one after the other.
+    detect : shapes (after renaming) → config
+        The configuration that a checkpoint's tensors tell; it has every field that a user may set.
     layout : config → {key: (shape, rule)}
         Every tensor of the published layout: what a file must hold, and how a synthetic one is filled.
-    renames : tuple of Rename
-        Published keys → ours, or dropped with a reason.
     fold : (tensors, config) → tensors
-        From renamed tensors (float64) to the network's state; algebra that keeps the numbers.
+        From the published layout to the network's state; algebra that keeps the numbers, in float64.
     build : config → torch.nn.Module
         The network without parameters.
-    pack : (windows, config) → dict of CPU tensors
-        Everything the network needs, one leading window axis each.
+    tasks : config → tuple of str
+        What a network of this configuration can do.
+    pack : (windows, config and settings of the call) → dict of CPU tensors
+        Everything the network needs: a leading window axis, or one of length 1 that all windows share.
     embed, reconstruct, classify, attention : (network, inputs) → tensor
     repair, upsample : like `reconstruct`, with a mask.
     trace : (network, inputs, task) → {stage: tensor}
         Under the reference vectors' names.
+    remarks : (tensors, config) → tuple of str
+        What a careful user wants to know about a checkpoint's contents.
     """
 
+    renames: Callable[[Collection[str], Config], tuple[Rename, ...]]
     detect: Callable[[Shapes], dict[str, Any]]
     layout: Callable[[Config], Layout]
-    renames: tuple[Rename, ...]
     fold: Callable[[Tensors, Config], Tensors]
     build: Callable[[Config], torch.nn.Module]
+    tasks: Callable[[Config], tuple[str, ...]]
     pack: Callable[[Windows, Config], Inputs]
     embed: Callable[[torch.nn.Module, Inputs], torch.Tensor]
     trace: Callable[[torch.nn.Module, Inputs, str], Tensors]
+    remarks: Callable[[Tensors, Config], tuple[str, ...]] | None = None
     reconstruct: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     classify: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     attention: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     repair: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     upsample: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
+
+
+class ReferenceCase(Protocol):
+    """What a folder's ``reference.run_case`` sees of a reference vectors' case."""
+
+    @property
+    def task(self) -> str:
+        """What to run."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the caller must set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from eegora.plan import ChannelPlan
 from eegora.signal import Annotation, Array
 
 
+@final
 @dataclass(frozen=True)
 class Windows:
     """What a recipe makes of a recording.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,13 @@ class Published:
     revision: str | None = None
     sha256: str | None = None
     config_files: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """(repository, file) in the order to try."""
+        return tuple((repo, file) for repo in self.repos for file in self.files)
+
+    def at(self, repo: str | None = None, revision: str | None = None) -> Published:
+        """Return the same checkpoint elsewhere: in the user's own repository, or at another revision."""
+        elsewhere = replace(self, repos=(repo,), revision=None) if repo else self
+        return replace(elsewhere, revision=revision) if revision else elsewhere

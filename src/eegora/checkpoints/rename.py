@@ -1,13 +1,32 @@
-"""Published tensor names → ours: every tensor of a file is used, renamed or dropped with a reason, and every one wanted is there."""
+"""Published tensor names → ours: every tensor of a file is used, renamed or dropped with a reason, and every one wanted is there.
+
+What is wanted, and which rules lead there, the model's own folder says; reading files is left to `read`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eegora.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+
+Shape = tuple[int, ...]
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+N_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Rename:
-    """One rule, tried in order on every key of a file.
+    """One rule. The rules are tried in order on every key of a file; a later one sees what an earlier one wrote.
 
     Parameters
     ----------
@@ -22,3 +41,161 @@ class Rename:
     pattern: str
     replacement: str | None
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What became of every tensor of a file, and of every tensor that was wanted.
+
+    Parameters
+    ----------
+    used : tuple of str
+        Our names of the tensors that fit.
+    renamed : dict of str to str
+        The file's name → ours, where they differ.
+    dropped : dict of str to str
+        The file's name → the reason.
+    unexpected, missing : tuple of str
+        In the file but not wanted; wanted but not in the file.
+    wrong_shape : dict of str to (shape in the file, shape wanted)
+    wrong_dtype : dict of str to str
+        Not a floating-point number format.
+    non_finite : tuple of str
+        They hold NaN or infinity.
+    doubled : dict of str to tuple of str
+        Our name → the several names of the file that lead to it.
+    """
+
+    used: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    unexpected: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    wrong_shape: Mapping[str, tuple[Shape, Shape]] = field(default_factory=dict)
+    wrong_dtype: Mapping[str, str] = field(default_factory=dict)
+    non_finite: tuple[str, ...] = ()
+    doubled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps the file from being loaded, a few words each; empty if it fits."""
+        shapes = [f"{key} is {list(came)} instead of {list(want)}" for key, (came, want) in self.wrong_shape.items()]
+        dtypes = [f"{key} is {dtype}" for key, dtype in self.wrong_dtype.items()]
+        doubled = [f"{key} from {' and '.join(olds)}" for key, olds in self.doubled.items()]
+        found = (
+            ("missing", self.missing),
+            ("of another shape", shapes),
+            ("unexpected", self.unexpected),
+            ("not floating-point", dtypes),
+            ("with NaN or infinity", self.non_finite),
+            ("there twice", doubled),
+        )
+        return tuple(f"{len(keys)} {what} ({_first(keys)})" for what, keys in found if keys)
+
+    def raise_for(self, path: Path | str) -> None:
+        """Refuse a file that does not fit.
+
+        Raises
+        ------
+        CheckpointError
+            ``does_not_fit``: one line with counts and the first few names of each kind.
+        """
+        if self.problems:
+            raise CheckpointError(
+                "does_not_fit",
+                f"{path}: does not fit this network, nothing was loaded. Tensors: {', '.join(self.problems)};"
+                f" {len(self.used)} would fit",
+                hint="give the checkpoint of this model and variant, or its own --model",
+            )
+
+    def __str__(self) -> str:
+        """Return one line: ``216 used (8 of them renamed), 8 dropped``."""
+        renamed = f" ({len(self.renamed)} of them renamed)" if self.renamed else ""
+        dropped = f", {len(self.dropped)} dropped" if self.dropped else ""
+        return ", ".join((f"{len(self.used)} used{renamed}{dropped}", *self.problems))
+
+
+def rename(
+    tensors: Mapping[str, torch.Tensor],
+    renames: Sequence[Rename],
+    wanted: Mapping[str, Shape] | None = None,
+    optional: Collection[str] = (),
+) -> tuple[dict[str, torch.Tensor], Coverage]:
+    """Give the tensors of a file our names, and account for each.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+        As the file names them.
+    renames : sequence of Rename
+    wanted : dict of str to shape, or None
+        Every tensor that must come out, under our names; None to take whatever there is.
+    optional : collection of str
+        Names of `wanted` that a file may leave out.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+        Under our names, in the order of `wanted`; empty if anything is wrong, so that nothing is ever half loaded.
+    coverage : Coverage
+        Call its `raise_for`.
+    """
+    names, dropped = new_names(tensors, renames)
+    olds: dict[str, list[str]] = {}
+    for old, new in names.items():
+        olds.setdefault(new, []).append(old)
+    shapes = {new: tuple(tensors[old[0]].shape) for new, old in olds.items()} if wanted is None else wanted
+    present = {new: tensors[olds[new][0]] for new in shapes if new in olds}
+
+    wrong_shape = {
+        k: (tuple(t.shape), tuple(shapes[k])) for k, t in present.items() if tuple(t.shape) != tuple(shapes[k])
+    }
+    dtypes = {key: str(tensor.dtype).removeprefix("torch.") for key, tensor in present.items()}
+    wrong_dtype = {key: dtype for key, dtype in dtypes.items() if dtype not in FLOATS}
+    doubled = {new: tuple(old) for new, old in olds.items() if len(old) > 1}
+    bad = wrong_shape.keys() | wrong_dtype.keys() | doubled.keys()
+    non_finite = tuple(key for key, tensor in present.items() if key not in bad and not _finite(tensor))
+    used = tuple(key for key in present if key not in bad and key not in non_finite)
+    coverage = Coverage(
+        used=used,
+        renamed={old: new for old, new in names.items() if old != new and new in used},
+        dropped=dropped,
+        unexpected=tuple(old for old, new in names.items() if new not in shapes),
+        missing=tuple(key for key in shapes if key not in olds and key not in optional),
+        wrong_shape=wrong_shape,
+        wrong_dtype=wrong_dtype,
+        non_finite=non_finite,
+        doubled=doubled,
+    )
+    return ({} if coverage.problems else present), coverage
+
+
+def new_names(keys: Iterable[str], renames: Sequence[Rename]) -> tuple[dict[str, str], dict[str, str]]:
+    """Apply the rules to names alone: {the file's name: ours}, {the file's name: why it is dropped}."""
+    rules = [(re.compile(rule.pattern), rule) for rule in renames]
+    names: dict[str, str] = {}
+    dropped: dict[str, str] = {}
+    for key in keys:
+        new = key
+        for pattern, rule in rules:
+            match = pattern.fullmatch(new)
+            if match and rule.replacement is None:
+                dropped[key] = rule.reason or "not needed"
+                break
+            if match and rule.replacement is not None:
+                new = match.expand(rule.replacement)
+        else:
+            names[key] = new
+    return names, dropped
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    """Tell whether all values are finite; the extremes carry NaN, and need no second array as large as the tensor."""
+    return tensor.numel() == 0 or all(isfinite(extreme.item()) for extreme in tensor.aminmax())
+
+
+def _first(keys: Iterable[str]) -> str:
+    """Return the first few, and how many more there are."""
+    keys = list(keys)
+    more = f" and {len(keys) - N_SHOWN} more" if len(keys) > N_SHOWN else ""
+    return ", ".join(islice(keys, N_SHOWN)) + more

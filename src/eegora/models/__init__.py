@@ -1,1 +1,1 @@
-
+"""One folder each; the registry lists them, nothing else does."""

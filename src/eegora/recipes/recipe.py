@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eegora.errors import UsageError
+import numpy as np
+
+from eegora.errors import RecordingError, UsageError
 from eegora.signal import Signal
 from eegora.windows import Windows
+
+if TYPE_CHECKING:
+    from eegora.recipes.steps import StepInfo
 
 Watch = Callable[["Step", "Signal | Windows"], None]
 
@@ -25,7 +32,7 @@ class Step:
     name : str
         A key of `eegora.recipes.steps.STEPS`.
     options : dict
-        Plain values, as TOML can hold them (None means: left out).
+        Plain values, as TOML can hold them (None means: left out). Lists become tuples.
     source : str
         Where the numbers come from: paper or spec section.
     """
@@ -33,6 +40,10 @@ class Step:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+
+    def __post_init__(self) -> None:
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in self.options.items() if v is not None}
+        object.__setattr__(self, "options", plain)
 
 
 @dataclass(frozen=True)
@@ -45,8 +56,230 @@ class Recipe:
     steps : tuple of Step
     title : str
         One line for people.
+
+    Examples
+    --------
+    >>> recipe = Recipe("short", (Step("cut", {"seconds": 2}), Step("zscore", {"over": "window"})))
+    >>> print(recipe.with_options("cut", seconds=4).to_toml())
+    name = "short"
+    <BLANKLINE>
+    [[steps]]
+    step = "cut"
+    seconds = 4
+    <BLANKLINE>
+    [[steps]]
+    step = "zscore"
+    over = "window"
+    <BLANKLINE>
     """
 
     name: str
     steps: tuple[Step, ...]
     title: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of the recipe as TOML."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()
+
+    def to_toml(self) -> str:
+        """Return the recipe as text; `from_toml` reads it back equal."""
+        lines = [f"name = {_toml(self.name)}"] + [f"title = {_toml(self.title)}"] * bool(self.title)
+        for step in self.steps:
+            lines += ["", "[[steps]]", f"step = {_toml(step.name)}"]
+            lines += [f"{key} = {_toml(step.options[key])}" for key in sorted(step.options)]
+            lines += [f"source = {_toml(step.source)}"] * bool(step.source)
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_toml(cls, text: str | Path) -> Recipe:
+        """Read a recipe from TOML text or from a file.
+
+        Raises
+        ------
+        UsageError
+            ``bad_recipe`` if it is not TOML, or not a recipe; ``not_found``.
+        """
+        if isinstance(text, Path) or (text.endswith(".toml") and "\n" not in text):
+            path = Path(text)
+            if not path.is_file():
+                raise UsageError("not_found", f"recipe file {path} does not exist")
+            text = path.read_text(encoding="utf-8")
+        try:
+            table = tomllib.loads(text)
+            steps = [dict(step) for step in table["steps"]]
+            made = tuple(Step(step.pop("step"), source=step.pop("source", ""), options=step) for step in steps)
+            recipe = cls(str(table["name"]), made, str(table.get("title", "")))
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                "bad_recipe",
+                f"the text is no recipe: {type(error).__name__} {error}",
+                hint='a recipe has a name and [[steps]] tables, each with step = "…" and its options',
+            ) from error
+        return recipe.checked()
+
+    def with_options(self, step_name: str, **options: Any) -> Recipe:
+        """Return a recipe in which every step of this name has other options; None takes one out.
+
+        Raises
+        ------
+        UsageError
+            ``bad_recipe`` if the recipe has no such step, or the step no such option.
+        """
+        if step_name not in (names := [step.name for step in self.steps]):
+            raise _unknown(f"recipe {self.name} has no step", step_name, names)
+        steps = (replace(s, options={**s.options, **options}) if s.name == step_name else s for s in self.steps)
+        return replace(self, steps=tuple(steps)).checked()
+
+    def describe(self) -> list[tuple[str, str, str]]:
+        """Return table rows: step, options, source."""
+        return [
+            (step.name, ", ".join(f"{k} = {_short(v)}" for k, v in step.options.items()), step.source)
+            for step in self.steps
+        ]
+
+    def checked(self) -> Recipe:
+        """Return the recipe itself if every step exists, is legal where it stands, and has only known options.
+
+        Raises
+        ------
+        UsageError
+            ``bad_recipe``.
+        """
+        from eegora.recipes.steps import STEPS
+
+        infos = []
+        for step in self.steps:
+            if step.name not in STEPS:
+                raise _unknown(f"recipe {self.name}: there is no step", step.name, STEPS)
+            infos.append(STEPS[step.name])
+            _check_options(self.name, step, STEPS[step.name])
+        places = [info.where for info in infos]
+        if places.count("cut") != 1:
+            raise UsageError(
+                "bad_recipe",
+                f"recipe {self.name} has {places.count('cut')} cut steps, wanted exactly one",
+                hint='add [[steps]] step = "cut", seconds = …',
+            )
+        for i, (step, where) in enumerate(zip(self.steps, places, strict=True)):
+            here = "before" if i < places.index("cut") else "after"
+            if where not in (here, "both", "cut"):
+                raise UsageError(
+                    "bad_recipe", f"recipe {self.name}: step {step.name} stands {here} the cut, wanted {where} it"
+                )
+        return self
+
+    def __str__(self) -> str:
+        """Return one line: the names of the steps in order."""
+        return f"{self.name}: {' → '.join(step.name for step in self.steps)}"
+
+
+def prepare(
+    source: Signal | Windows, recipe: Recipe, *, missing: str | None = None, watch: Watch | None = None
+) -> Windows:
+    """Run a recipe on a recording.
+
+    Parameters
+    ----------
+    source : Signal or Windows
+        With Windows only the steps behind the cut run.
+    recipe : Recipe
+    missing : str, optional
+        What to do about channels that the recording lacks, for the steps that ask: ``refuse``, ``skip``, ``zero``,
+        ``nearest``, ``inverse-distance``, ``mean``, ``spline``. Default: what the recipe says.
+    watch : callable, optional
+        Called as ``watch(step, state)`` after every step; the state must not be changed.
+
+    Returns
+    -------
+    Windows
+        Data float32, contiguous, finite.
+
+    Raises
+    ------
+    RecordingError
+        ``too_short``, ``no_windows``, ``bad_rate``, ``constant_data``, ``non_finite``.
+    ChannelError
+        ``missing_channels``, ``no_channels``, ``no_positions``, ``bipolar``.
+    UsageError
+        ``bad_recipe``, ``bad_option``.
+    """
+    from eegora.recipes.fill import POLICIES
+    from eegora.recipes.steps import STEPS
+
+    if missing is not None and missing not in POLICIES:
+        raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
+    steps = recipe.checked().steps
+    state: Signal | Windows = source
+    if isinstance(source, Windows):
+        n_before = 1 + [STEPS[step.name].where for step in steps].index("cut")
+        names = ", ".join(step.name for step in steps[:n_before])
+        state = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
+        steps = steps[n_before:]
+    for step in steps:
+        info = STEPS[step.name]
+        options = dict(step.options)
+        if missing is not None and "missing" in info.options:
+            options["missing"] = missing
+        state = info.function(state, **options)
+        if isinstance(state, Windows):
+            state = _blank_after_end(state)
+        if watch is not None:
+            watch(step, state)
+    assert isinstance(state, Windows)
+    data = np.ascontiguousarray(state.data, dtype=np.float32)
+    if not np.isfinite(data.sum(dtype=np.float64)):
+        bad = np.argwhere(~np.isfinite(data))[0]
+        raise RecordingError(
+            "non_finite",
+            f"{state.name}: channel {state.ch_names[bad[1]]} has NaN or infinite values from window {state.index[bad[0]]} on",
+            hint="repair or leave out the channel",
+        )
+    return replace(state, data=data)
+
+
+def _blank_after_end(windows: Windows) -> Windows:
+    """Keep what lies behind the end of a shorter window at zero, whatever the step made of it."""
+    from eegora.recipes.undo import valid
+
+    inside = valid(windows)
+    return (
+        windows
+        if inside is True
+        else replace(windows, data=np.where(inside, windows.data, 0.0).astype(windows.data.dtype))
+    )
+
+
+def _check_options(recipe: str, step: Step, info: StepInfo) -> None:
+    for option in step.options:
+        if option not in info.options:
+            raise _unknown(f"recipe {recipe}: step {step.name} has no option", option, info.options)
+    lacking = [name for name, value in info.options.items() if value is Parameter.empty and name not in step.options]
+    if lacking:
+        raise UsageError("bad_recipe", f"recipe {recipe}: step {step.name} lacks its option {', '.join(lacking)}")
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    near = get_close_matches(name, list(known), n=3, cutoff=0.4) or list(known)
+    return UsageError("bad_recipe", f"{what} '{name}'", hint=f"did you mean {' or '.join(near)}?" if near else "")
+
+
+def _toml(value: Any) -> str:
+    """Write one plain value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | np.integer | np.floating):
+        return repr(value.item() if isinstance(value, np.generic) else value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+        return f'"{escaped}"'
+    raise UsageError(
+        "bad_recipe", f"a recipe cannot hold {value!r} ({type(value).__name__}); wanted numbers, text or lists"
+    )
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,5 @@
+"""``python -m eegora``."""
+
+from eegora.cli.main import run
+
+run()

@@ -1,0 +1,111 @@
+"""A bundle: a folder of checkpoints that one can carry to a machine without network, ``REPO--WITH--DASHES/FILE`` and bundle.json.
+
+What belongs into it, and when it is looked into, it leaves to `resolve`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from eegora.checkpoints.published import Published
+from eegora.checkpoints.read import sha256_of
+from eegora.errors import CheckpointError
+
+CONTENTS = "bundle.json"
+
+
+def entry_name(repo: str, file: str) -> str:
+    """Return where a file lies inside a bundle."""
+    return f"{repo.replace('/', '--')}/{file}"
+
+
+def find_in_bundle(bundle: Path, published: Published) -> tuple[Path, Mapping[str, Any]] | None:
+    """Look for a checkpoint in a bundle.
+
+    Returns
+    -------
+    (path, entry) or None
+        `entry` is what bundle.json says of the file: sha256, licence, repo, revision.
+
+    Raises
+    ------
+    CheckpointError
+        ``not_found`` if there is no such folder, ``bad_bundle`` if its bundle.json is damaged.
+    """
+    if not bundle.is_dir():
+        raise CheckpointError("not_found", f"{bundle}: there is no such bundle folder", hint="check --bundle")
+    entries = _contents(bundle)
+    for repo, file in published.places:
+        name = entry_name(repo, file)
+        if (path := bundle / name).is_file():
+            return path, entries.get(name) or {"repo": repo}
+    return None
+
+
+def add_to_bundle(bundle: Path, source: Path, file: str, entry: Mapping[str, Any]) -> Path:
+    """Copy a file into a bundle, unchanged, whole or not at all.
+
+    Parameters
+    ----------
+    bundle : Path
+        Made if need be.
+    source : Path
+    file : str
+        The file's name inside its repository.
+    entry : dict
+        For bundle.json, with at least ``repo`` and ``sha256``.
+
+    Raises
+    ------
+    CheckpointError
+        ``cannot_store``, ``bad_bundle``, or ``wrong_checksum`` if the copy differs.
+    """
+    name = entry_name(str(entry["repo"]), file)
+    path = bundle / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, lambda temporary: _copy_checked(source, temporary, str(entry["sha256"])))
+        entries = dict(sorted({**_contents(bundle), name: {**entry, "size": path.stat().st_size}}.items()))
+        text = json.dumps({"files": entries}, indent=2) + "\n"
+        _write_whole(bundle / CONTENTS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError("cannot_store", f"{bundle}: cannot hold {name} ({error.strerror or error})") from None
+    return path
+
+
+def _contents(bundle: Path) -> dict[str, dict[str, Any]]:
+    path = bundle / CONTENTS
+    if not path.is_file():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return {str(name): dict(entry) for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError("bad_bundle", f"{path}: damaged ({error})", hint="make the bundle again") from None
+
+
+def _copy_checked(source: Path, target: Path, sha256: str) -> None:
+    shutil.copyfile(source, target)
+    if sha256_of(target) != sha256:
+        raise CheckpointError("wrong_checksum", f"{source}: changed while it was copied", hint="fetch it again")
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the target, flush to the disk, and only then give the file its name."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""``eegora classify``: a recording and a fine-tuned checkpoint in, class probabilities out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, result_path, words
+from eegora.cli.session import Session, with_inputs
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("classify", help="Class probabilities per window, with a fine-tuned checkpoint.")(expand(classify))
+
+
+def classify(
+    recording: RecordingOptions,
+    model: ModelOptions,
+    output: OutputOptions,
+    classes: Annotated[
+        list[str] | None, typer.Option(metavar="A,B", help="Names of the classes, in the head's order.")
+    ] = None,
+    multilabel: Annotated[bool, typer.Option("--multilabel", help="Classes do not exclude each other.")] = False,
+) -> None:
+    """Classify the windows of a recording."""
+    session = Session(output)
+    path = result_path(
+        output.out, f"{recording.recording.stem}_{model.model}_probs.csv", output.overwrite, recording.recording
+    )
+    signal, _ = session.read(recording)
+    ready = session.load(model)
+    windows, how = session.prepare(ready, signal, recording, "classify")
+    with session.phase("run the network"), session.progress("classifying") as progress:
+        result = ready.classify(
+            windows,
+            how,
+            classes=words(classes),
+            multilabel=multilabel,
+            batch_size=model.batch_size,
+            progress=progress,
+        )
+    result = with_inputs(result, ready, windows, output.save_inputs)
+    with session.phase("save"):
+        result.save(path)
+    session.say_notes(windows, ready)
+    mean = {name: float(p) for name, p in zip(result.classes, result.probabilities.mean(axis=0), strict=True)}
+    session.done(
+        {
+            "output": str(path),
+            "task": "classify",
+            "windows": len(windows),
+            "mean_probability": mean,
+            "untrained": ready.untrained,
+            "channels": windows.plan.to_dicts(),
+            "notes": list(result.provenance.notes),
+            "timings": session.timings,
+        },
+        f"{path}: {len(windows)} windows; mean probability "
+        + ", ".join(f"{name} {p:.3f}" for name, p in mean.items())
+        + ("; UNTRAINED" if ready.untrained else ""),
+    )

@@ -1,0 +1,130 @@
+"""Options that commands share, spelled once: dataclasses whose fields become options of every command that takes them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from eegora.errors import UsageError
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model, with which parameters, where."""
+
+    model: Annotated[str, typer.Option("--model", "-m", help="Model and variant; `eegora models` lists them.")]
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint file of your own (.safetensors, .pt, .ckpt).")
+    ] = None
+    config: Annotated[Path | None, typer.Option(help="Its config.json, where the tensors do not tell all.")] = None
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Random parameters: tries everything out, means nothing.")
+    ] = False
+    seed: Annotated[int, typer.Option(help="Seed of --untrained.")] = 0
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask the network.")] = False
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows per run; results do not depend on it.")] = None
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """Which recording, and how it becomes windows."""
+
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="A file that MNE reads, or CSV.")]
+    recipe: Annotated[str | None, typer.Option(help="A recipe of the model, or a .toml file.")] = None
+    missing: Annotated[
+        str | None,
+        typer.Option(
+            help="Electrodes that the recipe wants and the recording lacks: refuse, skip, or fill them with"
+            " zero, nearest, inverse-distance, mean or spline."
+        ),
+    ] = None
+    unknown: Annotated[
+        str, typer.Option(help="Channels that the model has no position or row for: refuse or drop.")
+    ] = "refuse"
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="A,B", help="Channels to leave out; comma-separated, repeatable.")
+    ] = None
+    bads: Annotated[
+        list[str] | None, typer.Option(metavar="A,B", help="Channels to mark bad; comma-separated, repeatable.")
+    ] = None
+    units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say: V, mV, uV.")] = (
+        None
+    )
+    sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None
+    montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the result goes and how much is said."""
+
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; its suffix is its format.")] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result file if it exists.")] = False
+    save_inputs: Annotated[
+        bool, typer.Option("--save-inputs", help="Keep the tensors that went into the network.")
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Number and time the steps.")] = False
+
+
+def expand(function: Callable[..., None]) -> Callable[..., None]:
+    """Let typer see the fields of the option dataclasses that a command takes, one by one."""
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {}
+    parameters: list[Parameter] = []
+    for parameter in signature(function).parameters.values():
+        kind = hints[parameter.name]
+        if not is_dataclass(kind):
+            parameters.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
+            continue
+        groups[parameter.name] = kind
+        field_hints = get_type_hints(kind, include_extras=True)
+        for f in fields(kind):
+            default = Parameter.empty if f.default is MISSING else f.default
+            parameters.append(
+                Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=field_hints[f.name])
+            )
+
+    @functools.wraps(function)
+    def call(**given: Any) -> None:
+        made = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+        function(**made, **given)
+
+    # typer asks both; wraps() would show it the group parameters.
+    call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
+    del call.__wrapped__  # type: ignore[attr-defined]
+    return call
+
+
+def words(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Split comma-separated, repeated values."""
+    return tuple(word.strip() for item in given or () for word in item.split(",") if word.strip())
+
+
+def result_path(given: Path | None, default: str, overwrite: bool, recording: Path) -> Path:
+    """Return where a result goes, before any work is done for it.
+
+    Raises
+    ------
+    UsageError
+        ``exists`` or ``bad_output``.
+    """
+    path = given or Path(default)
+    if path.is_dir():
+        raise UsageError("bad_output", f"{path} is a folder; wanted a file name", hint=f"-o {path / default}")
+    if path.exists() and recording.exists() and path.samefile(recording):
+        raise UsageError("bad_output", f"{path} is the recording itself, which is never written to", hint="-o another")
+    if path.exists() and not overwrite:
+        raise UsageError("exists", f"{path} is there already; it was not touched", hint="--overwrite, or -o another")
+    return path

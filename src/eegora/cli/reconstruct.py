@@ -1,0 +1,60 @@
+"""``eegora reconstruct``: a recording in, the model's version of it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, result_path
+from eegora.cli.session import Session, with_inputs
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("reconstruct", help="Let the model reconstruct a recording's channels.")(expand(reconstruct))
+
+
+def reconstruct(
+    recording: RecordingOptions,
+    model: ModelOptions,
+    output: OutputOptions,
+    figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw input against output there.")] = None,
+) -> None:
+    """Reconstruct a recording."""
+    session = Session(output)
+    path = result_path(
+        output.out, f"{recording.recording.stem}_{model.model}_raw.fif", output.overwrite, recording.recording
+    )
+    signal, raw = session.read(recording)
+    ready = session.load(model)
+    windows, how = session.prepare(ready, signal, recording, "reconstruct")
+    with session.phase("run the network"), session.progress("reconstructing") as progress:
+        result = ready.reconstruct(windows, how, batch_size=model.batch_size, progress=progress)
+    result = with_inputs(result, ready, windows, output.save_inputs)
+    with session.phase("save"):
+        result.save(path, like=raw)
+    if figures is not None:
+        from eegora.report.figures import reconstruct_figures
+
+        reconstruct_figures(figures, result, session.timings)
+    session.say_notes(windows, ready)
+    session.note(result.honesty)
+    rmse = {name: float(value) for name, value in zip(result.ch_names, result.rmse.mean(axis=0), strict=True)}
+    session.detail("\n".join(f"   {name}: RMSE {value:.3f} in model units" for name, value in rmse.items()))
+    session.done(
+        {
+            "output": str(path),
+            "task": "reconstruct",
+            "windows": len(windows),
+            "rmse": rmse,
+            "honesty": result.honesty,
+            "untrained": ready.untrained,
+            "channels": windows.plan.to_dicts(),
+            "notes": list(result.provenance.notes),
+            "timings": session.timings,
+        },
+        f"{path}: {len(windows)} windows, {len(rmse)} channels, mean RMSE {sum(rmse.values()) / len(rmse):.3f} in model"
+        f" units" + ("; UNTRAINED" if ready.untrained else ""),
+    )

@@ -1,0 +1,149 @@
+"""One command's run: load, read, prepare, each timed and said aloud as the user asked. Commands add the task itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, words
+
+if TYPE_CHECKING:
+    import mne
+
+    from eegora.model import Model, Preparation
+    from eegora.recipes.recipe import Step
+    from eegora.signal import Signal
+    from eegora.windows import Windows
+
+
+@dataclass
+class Session:
+    """What a command says and how long its phases take.
+
+    Attributes
+    ----------
+    output : OutputOptions
+    timings : dict of str to float
+        Seconds per phase, in order.
+    """
+
+    output: OutputOptions
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase; announce it with --verbose."""
+        start = perf_counter()
+        yield
+        self.timings[name] = perf_counter() - start
+        self.detail(f"{len(self.timings)}. {name}: {self.timings[name]:.3f} s")
+
+    def detail(self, line: str) -> None:
+        """Say something only with --verbose."""
+        if self.output.verbose:
+            sys.stderr.write(line + "\n")
+
+    def note(self, line: str) -> None:
+        """Say something that a careful user wants to know."""
+        if not self.output.quiet:
+            sys.stderr.write(f"note: {line}\n")
+
+    def done(self, record: dict[str, Any], line: str) -> None:
+        """End with one line, or with the record as JSON."""
+        if self.output.as_json:
+            sys.stdout.write(json.dumps(record, indent=2) + "\n")
+        elif not self.output.quiet:
+            sys.stdout.write(line + "\n")
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar on stderr; without a terminal, or with --quiet, nothing moves."""
+        if self.output.quiet or not sys.stderr.isatty():
+            yield lambda done, total: None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def load(self, options: ModelOptions) -> Model:
+        """Load the model that the options name."""
+        from eegora.compute.device import set_threads
+        from eegora.model import load_model
+
+        set_threads(options.threads)
+        with self.phase("load the model"):
+            model = load_model(
+                options.model,
+                checkpoint=options.checkpoint,
+                config=options.config,
+                untrained=options.seed if options.untrained else None,
+                device=options.device,
+                dtype=options.dtype,
+                offline=options.offline,
+            )
+        self.detail(f"   {model!r}: {model.coverage}")
+        return model
+
+    def read(self, options: RecordingOptions) -> tuple[Signal, mne.io.BaseRaw]:
+        """Read the recording that the options name."""
+        from eegora.recordings.read import load_signal
+        from eegora.recordings.source import marked_bad
+
+        with self.phase("read the recording"):
+            signal, raw = load_signal(
+                options.recording, units=options.units, sfreq=options.sfreq, montage=options.montage
+            )
+            signal = marked_bad(signal, words(options.bads))
+        self.detail(f"   {len(signal.ch_names)} channels, {signal.sfreq:g} Hz, {signal.seconds:.1f} s")
+        return signal, raw
+
+    def prepare(
+        self, model: Model, signal: Signal, options: RecordingOptions, task: str
+    ) -> tuple[Windows, Preparation]:
+        """Run the recipe, step by step as --verbose tells."""
+        how = preparation(options)
+        clock = [perf_counter()]
+
+        def watch(step: Step, state: Signal | Windows) -> None:
+            now = perf_counter()
+            self.detail(f"   {step.name}: {' × '.join(map(str, state.data.shape))}, {now - clock[0]:.3f} s")
+            clock[0] = now
+
+        with self.phase("prepare the windows"):
+            windows = model.prepare(signal, how, task=task, watch=watch)
+        if self.output.verbose:
+            from eegora.report.tables import plan_table, show
+
+            show(plan_table(windows.plan), stderr=True)
+        return windows, how
+
+    def say_notes(self, windows: Windows, model: Model) -> None:
+        """Repeat the notes of the recording and the checkpoint, and that random parameters were used."""
+        for line in (*model.notes, *windows.notes):
+            self.note(line)
+        if model.untrained:
+            from eegora.provenance import UNTRAINED
+
+            self.note(UNTRAINED)
+
+
+def preparation(options: RecordingOptions) -> Preparation:
+    """Return how the options want the recording prepared."""
+    from eegora.model import Preparation
+
+    return Preparation(
+        recipe=options.recipe, missing=options.missing, unknown=options.unknown, exclude=words(options.exclude)
+    )
+
+
+def with_inputs(result: Any, model: Model, windows: Windows, wanted: bool) -> Any:
+    """Return a result that carries the network's inputs, if wanted."""
+    return replace(result, extras=model.inputs(windows)) if wanted else result

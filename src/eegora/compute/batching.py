@@ -1,0 +1,64 @@
+"""Windows through a network in batches, without gradients, halving the batch where memory runs out. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from eegora.compute.device import Device
+from eegora.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+Run = Callable[["dict[str, torch.Tensor]"], "torch.Tensor"]
+
+
+def in_batches(
+    run: Run, inputs: Mapping[str, torch.Tensor], device: Device, batch_size: int | None = None
+) -> Iterator[torch.Tensor]:
+    """Yield results for consecutive batches of windows, on the CPU.
+
+    Parameters
+    ----------
+    run : callable
+        Inputs on the device → tensor, first axis window.
+    inputs : dict of str to Tensor
+        CPU tensors; a first axis of length 1 is shared by all windows, the others have one entry per window.
+    device : Device
+    batch_size : int, optional
+        Default: 8 on the CPU, 64 elsewhere.
+
+    Raises
+    ------
+    DeviceError
+        ``out_of_memory`` if one window alone does not fit.
+    """
+    import torch
+
+    n_windows = max((len(t) for t in inputs.values()), default=0)
+    size = batch_size or (8 if device.name == "cpu" else 64)
+    start = 0
+    while start < n_windows:
+        stop = min(start + size, n_windows)
+        try:
+            with torch.inference_mode():
+                batch = {name: _place(t, start, stop, device) for name, t in inputs.items()}
+                result = run(batch).cpu()
+        except torch.OutOfMemoryError as error:
+            if stop - start == 1:
+                raise DeviceError(
+                    "out_of_memory", f"one window does not fit into the memory of {device.name}", hint="--device cpu"
+                ) from error
+            size = max(1, (stop - start) // 2)
+            continue
+        yield result
+        start = stop
+
+
+def _place(tensor: torch.Tensor, start: int, stop: int, device: Device) -> torch.Tensor:
+    if len(tensor) > 1:
+        tensor = tensor[start:stop]
+    if tensor.is_floating_point():
+        tensor = tensor.to(device.torch_dtype)
+    return tensor.to(device.name)

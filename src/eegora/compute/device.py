@@ -1,0 +1,103 @@
+"""Which device and number format to compute on, and why. The only place that knows device names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eegora.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device and number format, chosen once per model.
+
+    Parameters
+    ----------
+    name : str
+        ``cpu``, ``cuda:0``, ``mps``.
+    dtype : str
+        One of `DTYPES`.
+    reason : str
+        Why this one, for the record.
+    """
+
+    name: str
+    dtype: str
+    reason: str
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The number format as torch knows it."""
+        import torch
+
+        return getattr(torch, self.dtype)  # type: ignore[no-any-return]
+
+
+def choose_device(name: str = "auto", dtype: str = "float32") -> Device:
+    """Choose where to compute.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` (the first CUDA device, else the CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    dtype : str
+        One of `DTYPES`.
+
+    Raises
+    ------
+    DeviceError
+        ``no_device`` or ``no_dtype``.
+    """
+    import torch
+
+    if dtype not in DTYPES:
+        raise DeviceError("no_dtype", f"dtype {dtype!r} is not known; there are {', '.join(DTYPES)}")
+    if name == "auto":
+        if torch.cuda.is_available():
+            return Device("cuda:0", dtype, "auto: the first CUDA device")
+        return Device("cpu", dtype, "auto: no CUDA device")
+    kind, _, number = name.partition(":")
+    if kind == "cpu" and not number:
+        return Device("cpu", dtype, "asked for")
+    if kind == "cuda" and (number.isdigit() or not number):
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(number or 0) < count:
+            return Device(f"cuda:{number or 0}", dtype, "asked for")
+        have = f"{count} CUDA devices" if count else "no CUDA device"
+        raise DeviceError("no_device", f"device {name!r} was asked for, this machine has {have}", hint="--device cpu")
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise DeviceError("no_device", "device 'mps' was asked for, this machine has none", hint="--device cpu")
+        if dtype == "float64":
+            raise DeviceError("no_dtype", "mps has no float64", hint="--dtype float32")
+        return Device("mps", dtype, "asked for")
+    raise DeviceError("no_device", f"device {name!r} is not known; there are auto, cpu, cuda, cuda:N, mps")
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return the widest float format of a device: float64 but on MPS."""
+    import torch
+
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def exact_float32() -> None:
+    """Switch off TF32 in products and convolutions: float32 means float32 (spec performance.md, section 4)."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def set_threads(n_threads: int | None) -> None:
+    """Set how many CPU threads torch uses; None leaves its default."""
+    if n_threads is not None:
+        import torch
+
+        torch.set_num_threads(max(1, n_threads))

@@ -1,0 +1,512 @@
+"""`load_model` and `Model`: one model, ready. Prepares, batches, runs, labels the axes and keeps the record.
+
+Knows no model by name; what a model computes is in its folder, reached through `registry`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegora import registry
+from eegora.compute.batching import in_batches
+from eegora.compute.device import Device, choose_device, exact_float32
+from eegora.errors import ChannelError, CheckpointError, UsageError
+from eegora.provenance import UNTRAINED, Provenance
+from eegora.recipes.recipe import Recipe, Watch, prepare
+from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.results.attention import Attention
+from eegora.results.classification import Classification
+from eegora.results.embeddings import Embeddings
+from eegora.results.reconstruction import Reconstruction
+from eegora.spec import ModelCode, ModelSpec, Variant
+from eegora.windows import Windows
+
+if TYPE_CHECKING:
+    import torch
+
+    from eegora.recordings.source import Source
+
+Progress = Callable[[int, int], None]  # windows done, windows in all
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a recording becomes windows, where the recipe alone does not say.
+
+    Parameters
+    ----------
+    recipe : Recipe, str, path or None
+        A recipe, the name of one of the model's, a TOML file, or None for the model's default.
+    missing : str or None
+        What to do about electrodes that the recipe wants and the recording lacks: ``refuse``, ``skip``, or a way to fill
+        them (`eegora.recipes.steps`). None: as the recipe says.
+    unknown : str
+        What to do about channels that the task cannot take: ``refuse`` or ``drop``.
+    exclude : sequence of str
+        Channels to leave out, as the recording or the recipe spells them.
+    """
+
+    recipe: Recipe | str | Path | None = None
+    missing: str | None = None
+    unknown: str = "refuse"
+    exclude: Sequence[str] = ()
+
+
+class Model:
+    """One model with a checkpoint, on a device. Made by `load_model`.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    variant : str
+        Name of the variant, or ``custom`` for a configuration that nobody published.
+    config : dict
+    network : torch.nn.Module
+    device : Device
+    untrained : bool
+        True if its parameters are random.
+    checkpoint : dict
+        Where the parameters come from: source, name, sha256, licence.
+    tasks : tuple of str
+        What this checkpoint can do.
+    notes : tuple of str
+        What a careful user wants to know about the checkpoint.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        code: ModelCode,
+        loaded: Any,
+        *,
+        variant: str,
+        device: Device,
+        checkpoint: dict[str, Any],
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        self.spec, self.variant, self.device, self.checkpoint = spec, variant, device, checkpoint
+        self.config: dict[str, Any] = loaded.config
+        self.network: torch.nn.Module = loaded.network
+        self.coverage = loaded.coverage
+        self.notes: tuple[str, ...] = loaded.notes
+        self.classes = classes
+        self.tasks = code.tasks(loaded.config)
+        self.untrained = checkpoint["source"] == "untrained"
+        self._code = code
+
+    def __repr__(self) -> str:
+        """Return the model, its device and its checkpoint in one line."""
+        return f"<Model {self.spec.name}-{self.variant} on {self.device.name}, {self.checkpoint['name']}>"
+
+    def recipe(self, wanted: Recipe | str | Path | None = None) -> Recipe:
+        """Return a recipe of the model by name, one from a TOML file, or the default.
+
+        Raises
+        ------
+        UsageError
+            ``unknown_recipe`` with the names there are; ``bad_recipe``.
+        """
+        return find_recipe(self.spec, wanted)
+
+    def prepare(
+        self,
+        source: Source,
+        how: Preparation | None = None,
+        *,
+        task: str = "embed",
+        watch: Watch | None = None,
+    ) -> Windows:
+        """Bring a recording into the model's form.
+
+        Parameters
+        ----------
+        source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]), Signal or Windows
+            Windows are taken as they are. Arrays are (n_channels, n_times), in volts unless a unit is given.
+        how : Preparation, optional
+        task : str
+            What it is for: some tasks take only the channels of a vocabulary.
+        watch : callable, optional
+            Called with every step and what it made.
+
+        Raises
+        ------
+        RecordingError, ChannelError, UsageError
+        """
+        how = how or Preparation()
+        if isinstance(source, Windows):
+            windows = source
+        else:
+            from eegora.recordings.source import prepare_source
+
+            recipe = self.recipe(how.recipe)
+            windows = prepare_source(
+                source, lambda part: prepare(part, recipe, missing=how.missing, watch=watch), exclude=how.exclude
+            )
+        return self._fit_channels(windows, task, how.unknown)
+
+    def embed(
+        self,
+        source: Source,
+        how: Preparation | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Embeddings:
+        """Embed a recording.
+
+        Parameters
+        ----------
+        source, how
+            As in `prepare`.
+        batch_size : int, optional
+            Windows per run; results do not depend on it beyond rounding.
+        progress : callable, optional
+            Called with the windows done and the windows in all.
+
+        Returns
+        -------
+        Embeddings
+            Axes as the model's spec names them; `pool` makes one vector per window.
+        """
+        windows = self.prepare(source, how)
+        data = self._run("embed", self._code.embed, windows, batch_size, progress)
+        return Embeddings(
+            data=data,
+            axes=self.spec.axes,
+            onsets=windows.onsets,
+            seconds=windows.seconds,
+            ch_names=windows.ch_names,
+            flags=windows.flags,
+            provenance=self._provenance("embed", windows, how),
+            poolings=dict(self.spec.poolings),
+        )
+
+    def reconstruct(
+        self,
+        source: Source,
+        how: Preparation | None = None,
+        *,
+        mask: np.ndarray | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Reconstruction:
+        """Let the model say what every channel looks like.
+
+        Parameters
+        ----------
+        source, how, batch_size, progress
+            As in `embed`.
+        mask : ndarray of bool, broadcastable to (n_windows, n_channels, n_times), optional
+            Cells that the model must not see.
+
+        Returns
+        -------
+        Reconstruction
+            In model units and, by `volts` and `to_raw`, in volts of the windows' own channels.
+        """
+        windows = self.prepare(source, how, task="reconstruct")
+        if mask is not None:
+            windows = replace(windows, missing=np.broadcast_to(np.asarray(mask, bool), windows.data.shape))
+        data = self._run("reconstruct", self._code.reconstruct, windows, batch_size, progress)
+        return Reconstruction(data=data, windows=windows, provenance=self._provenance("reconstruct", windows, how))
+
+    def classify(
+        self,
+        source: Source,
+        how: Preparation | None = None,
+        *,
+        classes: Sequence[str] = (),
+        multilabel: bool = False,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Classification:
+        """Give class probabilities per window, with a checkpoint that was fine-tuned for a task.
+
+        Parameters
+        ----------
+        source, how, batch_size, progress
+            As in `embed`.
+        classes : sequence of str, optional
+            Names of the classes; default: the checkpoint's own, else ``class 0`` ….
+        multilabel : bool
+            Sigmoid per class instead of softmax over classes; a head with one output always takes the sigmoid.
+        """
+        windows = self.prepare(source, how, task="classify")
+        logits = self._run("classify", self._code.classify, windows, batch_size, progress)
+        n_classes = logits.shape[-1]
+        named = tuple(classes) or self.classes or tuple(f"class {i}" for i in range(n_classes))
+        if len(named) != n_classes:
+            raise UsageError(
+                "bad_classes",
+                f"{len(named)} class names ({', '.join(named)}) for a head with {n_classes} outputs",
+                hint="--classes with one name per output",
+            )
+        exact = logits.astype(np.float64)
+        if multilabel or n_classes == 1:
+            probabilities = 1 / (1 + np.exp(-exact))
+        else:
+            probabilities = np.exp(exact - exact.max(-1, keepdims=True))
+            probabilities /= probabilities.sum(-1, keepdims=True)
+        return Classification(
+            logits=logits,
+            probabilities=probabilities.astype(np.float32),
+            classes=named,
+            onsets=windows.onsets,
+            seconds=windows.seconds,
+            flags=windows.flags,
+            provenance=self._provenance("classify", windows, how, multilabel=multilabel),
+        )
+
+    def attention(
+        self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None
+    ) -> Attention:
+        """Return how much the model looks at each channel: (window, patch, query, channel)."""
+        windows = self.prepare(source, how, task="attention")
+        data = self._run("attention", self._code.attention, windows, batch_size, None)
+        return Attention(
+            data=data,
+            ch_names=windows.ch_names,
+            onsets=windows.onsets,
+            seconds=windows.seconds,
+            provenance=self._provenance("attention", windows, how),
+        )
+
+    def inputs(self, windows: Windows) -> dict[str, np.ndarray]:
+        """Return the tensors that go into the network for these windows."""
+        return {name: tensor.numpy() for name, tensor in self._code.pack(windows, self.config).items()}
+
+    def _run(
+        self,
+        task: str,
+        function: Callable[..., torch.Tensor] | None,
+        windows: Windows,
+        batch_size: int | None,
+        progress: Progress | None,
+    ) -> np.ndarray:
+        if function is None:
+            able = [spec.name for spec in registry.specs().values() if task in spec.tasks]
+            raise UsageError(
+                "no_such_task",
+                f"{self.spec.title} does not {task}; models that do: {', '.join(able) or 'none'}",
+                hint="--model with one of them",
+            )
+        if task not in self.tasks:
+            raise CheckpointError(
+                "no_head",
+                f"{self.checkpoint['name']} has no trained head to {task}; it can {', '.join(self.tasks)}",
+                hint=f"--checkpoint FILE with a checkpoint of your own that was fine-tuned to {task}"
+                if task == "classify"
+                else "--checkpoint with the published file",
+            )
+        inputs = self._code.pack(windows, self.config)
+        parts = []
+        done = 0
+        for part in in_batches(lambda batch: function(self.network, batch), inputs, self.device, batch_size):
+            parts.append(part.to(_at_least_float32(part)).numpy())
+            done += len(part)
+            if progress is not None:
+                progress(done, len(windows))
+        return np.concatenate(parts)
+
+    def _fit_channels(self, windows: Windows, task: str, unknown: str) -> Windows:
+        """Spell the rows as the task's vocabulary does, and refuse or drop those that it does not have."""
+        vocabulary = self.spec.vocabulary.get(task)
+        if vocabulary is None:
+            return windows
+        rows = {name.upper(): name for name in vocabulary}
+        outside = [name for name in windows.ch_names if name.upper() not in rows]
+        if outside and unknown != "drop":
+            name = outside[0]
+            other = [row for row in vocabulary if same_electrode(row, name)]
+            near = " ".join(other or nearest_names(name, vocabulary))
+            raise ChannelError(
+                "outside_vocabulary",
+                f"{windows.name}: {self.spec.title} cannot {task} {', '.join(outside)}; {name} is nearest to {near}",
+                hint="--unknown drop leaves such channels out",
+            )
+        keep = [i for i, name in enumerate(windows.ch_names) if name not in outside]
+        if not keep:
+            raise ChannelError("no_channels", f"{windows.name}: no channel is left that {self.spec.title} can {task}")
+        windows = windows.keep_channels(keep, f"cannot be used to {task}") if outside else windows
+        unseen = [name for name in windows.ch_names if name.upper() in self.spec.unseen.get(task, ())]
+        if unseen:
+            note = f"never trained by the published checkpoint: {', '.join(unseen)}"
+            windows = replace(windows, notes=(*windows.notes, note))
+        return windows
+
+    def _provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
+        how = how or Preparation()
+        return Provenance(
+            recording=windows.name,
+            model=self.spec.name,
+            variant=self.variant,
+            task=task,
+            checkpoint=self.checkpoint,
+            untrained=self.untrained,
+            recipe=self.recipe(how.recipe).to_toml(),
+            plan=windows.plan,
+            not_undone=windows.not_undone,
+            device=f"{self.device.name} ({self.device.reason})",
+            dtype=self.device.dtype,
+            notes=(*self.notes, *windows.notes, *((UNTRAINED,) if self.untrained else ())),
+            options={"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude), **options},
+        )
+
+
+def load_model(
+    name: str,
+    variant: str | None = None,
+    *,
+    checkpoint: Path | str | None = None,
+    config: Path | str | Mapping[str, Any] | None = None,
+    untrained: int | bool | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    offline: bool = False,
+) -> Model:
+    """Load a model.
+
+    Without `checkpoint`, the published one is looked for in a bundle (``EEGORA_BUNDLE``), then in the Hugging Face cache,
+    and downloaded last, announced in one line on stderr.
+
+    Parameters
+    ----------
+    name : str
+        ``model-variant`` (``eegora models`` lists them), or a model alone with a `checkpoint` that tells the variant.
+    variant : str, optional
+    checkpoint : path, optional
+        A checkpoint file of your own.
+    config : path or dict, optional
+        A config.json or fields of it, where the tensors do not tell everything or another choice is wanted.
+    untrained : int or bool, optional
+        Seed: fill the full-size network with random parameters instead; every output says so.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+    dtype : str
+        ``float32``, ``float64``, ``bfloat16`` or ``float16``.
+    offline : bool
+        Never ask the network; also ``HF_HUB_OFFLINE``.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UsageError, CheckpointError, HubError, DeviceError
+
+    Examples
+    --------
+    >>> import eegora
+    >>> model = eegora.load_model("luna-base", untrained=0)  # doctest: +SKIP
+    """
+    from eegora import loading
+
+    folder, spec, found = registry.find(name, variant)
+    place = choose_device(device, dtype)
+    code = registry.code(folder)
+    classes: tuple[str, ...] = ()
+    if untrained is not None and untrained is not False:
+        if checkpoint is not None:
+            raise UsageError("bad_options", "a checkpoint and `untrained` exclude each other; give one of them")
+        seed = 0 if untrained is True else int(untrained)
+        chosen = found or spec.variants[0]
+        loaded = loading.untrained_network(code, chosen.config, fields=config, seed=seed, dtype=dtype)
+        record: dict[str, Any] = {"source": "untrained", "name": f"untrained, seed {seed}", "seed": seed}
+    else:
+        if checkpoint is None and found is None:
+            variants = ", ".join(registry.full_name(spec, v) for v in spec.variants)
+            raise UsageError(
+                "which_variant",
+                f"{spec.title} has several variants: {variants}",
+                hint="name one, or give --checkpoint FILE whose tensors tell",
+            )
+        loaded, record, classes = _load(code, found, checkpoint, config, dtype, offline)
+    exact_float32()
+    loaded.network.to(place.name)
+    return Model(
+        spec,
+        code,
+        loaded,
+        variant=_variant_of(spec, found, loaded.config, str(record["name"])),
+        device=place,
+        checkpoint=record,
+        classes=classes,
+    )
+
+
+def _load(
+    code: ModelCode,
+    variant: Variant | None,
+    checkpoint: Path | str | None,
+    config: Path | str | Mapping[str, Any] | None,
+    dtype: str,
+    offline: bool,
+) -> tuple[Any, dict[str, Any], tuple[str, ...]]:
+    """Find and load a checkpoint file; return the network, the record of where it comes from, and its classes."""
+    from eegora import loading
+    from eegora.checkpoints.read import class_names
+    from eegora.checkpoints.resolve import resolve
+
+    published = variant.published if variant else None
+    found = resolve(published, given=checkpoint, offline=offline, say=_announce)
+    loaded = loading.load_network(code, found.path, config=config or found.config_path, dtype=dtype)
+    record = {
+        "source": found.source,
+        "name": found.name,
+        "sha256": found.sha256,
+        "licence": found.licence,
+        "repo": found.repo,
+        "revision": found.revision,
+    }
+    return loaded, {key: value for key, value in record.items() if value}, class_names(found.path)
+
+
+def _variant_of(spec: ModelSpec, wanted: Variant | None, config: dict[str, Any], name: str) -> str:
+    """Name the variant that a configuration is, and refuse one that is not what was asked for."""
+    same = [v for v in spec.variants if all(config.get(key) == value for key, value in v.config.items())]
+    found = same[0].name if same else "custom"
+    if wanted is not None and found != wanted.name:
+        hint = registry.full_name(spec, same[0]) if same else spec.name
+        raise CheckpointError(
+            "wrong_variant",
+            f"{name} is {spec.title} {found}, {wanted.name} was asked for",
+            hint=f"--model {hint}",
+        )
+    return found
+
+
+def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> Recipe:
+    """Return a recipe of a model by name, one from a TOML file, or the model's default (see `Model.recipe`)."""
+    if isinstance(wanted, Recipe):
+        return wanted
+    if wanted is None:
+        return spec.recipes[0]
+    for recipe in spec.recipes:
+        if registry.plain(recipe.name) == registry.plain(str(wanted)):
+            return recipe
+    if str(wanted).endswith(".toml"):
+        return Recipe.from_toml(Path(wanted))
+    known = ", ".join(recipe.name for recipe in spec.recipes)
+    raise UsageError(
+        "unknown_recipe",
+        f"{spec.title} has no recipe {str(wanted)!r}; it has {known}",
+        hint="--recipe with one of them, or a .toml file (`eegora recipe show` prints one)",
+    )
+
+
+def _announce(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _at_least_float32(tensor: torch.Tensor) -> torch.dtype:
+    """Return the format in which a result leaves: half precision becomes float32."""
+    import torch
+
+    return torch.float32 if tensor.dtype in (torch.float16, torch.bfloat16) else tensor.dtype

@@ -1,0 +1,321 @@
+"""Steps that choose, rename, fill and combine channels. Labels and positions are `recordings`' knowledge; time is `time_steps`'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from eegora.errors import ChannelError, UsageError
+from eegora.plan import ChannelUse
+from eegora.recipes.fill import POLICIES, weights
+from eegora.recipes.undo import State, lossy, noted, rescaled, same_scale, use_of
+from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.recordings.positions import electrode, head_position
+from eegora.signal import Array, Signal
+from eegora.windows import Windows
+
+FILLED_WITH_ZEROS = "zeros: not in the recording"
+
+
+def pick(
+    state: State,
+    *,
+    names: Sequence[str] | None = None,
+    missing: str = "refuse",
+    need_position: bool = False,
+    bipolar: str = "refuse",
+) -> State:
+    """Keep the electrodes that the model wants, in its order and spelling (T3 = T7 and the like count as the same).
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    names : sequence of str, optional
+        Wanted electrodes; without it all electrodes of the recording.
+    missing : str
+        What to do about wanted electrodes that the recording lacks: ``refuse``, ``skip``, or fill their rows:
+        ``zero``, ``nearest``, ``inverse-distance``, ``mean``, ``spline``.
+    need_position : bool
+        Drop electrodes whose position is unknown.
+    bipolar : str
+        ``refuse`` derivations (a midpoint is no electrode), or ``keep`` them as rows of their own; a recording of
+        derivations only then passes as it is (a later `derive` chooses).
+
+    Raises
+    ------
+    ChannelError
+        ``missing_channels``, ``no_channels``, ``no_positions``, ``bipolar``.
+    """
+    _check_policy(missing)
+    derived = [i for i, name in enumerate(state.ch_names) if is_derivation(name)]
+    single = [i for i in range(len(state.ch_names)) if i not in derived]
+    if derived and not single:
+        if bipolar != "keep":
+            raise ChannelError(
+                "bipolar",
+                f"{state.name} holds derivations ({_some(state.ch_names)}), this recipe wants electrodes",
+                hint="give a referential recording, or set the pick step's option bipolar = 'keep'",
+            )
+        single = derived
+    elif names is not None:
+        return _pick_named(state, single, tuple(names), missing, need_position)
+    elif bipolar == "keep":
+        single = sorted(single + derived)
+    placed = [i for i in single if not need_position or np.isfinite(state.ch_pos[i]).all()]
+    if single and not placed:
+        raise ChannelError(
+            "no_positions",
+            f"{state.name}: none of its {len(single)} channels ({_some(state.ch_names)}) has a known position",
+            hint="name the channels as in the 10-05 system, or store positions in the file",
+        )
+    if not placed:
+        raise ChannelError("no_channels", f"{state.name} has no EEG electrode", hint="name channels as Fp1, Cz, O2")
+    dropped = "no position" if need_position else "a derivation, not an electrode"
+    return _rows(state, placed, [state.ch_names[i] for i in placed], dropped)
+
+
+def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels: Sequence[str] | None = None) -> State:
+    """Make bipolar derivations ``A-B``, first minus second; one that the recording itself holds is taken as it is.
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    rows : sequence of str
+        Derivations in the model's order.
+    missing : str
+        ``skip`` leaves out rows that cannot be made; anything else refuses.
+    labels : sequence of str, optional
+        Names to give to the rows in place of their own, to follow a training script that mislabelled them.
+
+    Raises
+    ------
+    ChannelError
+        ``missing_channels``, ``no_channels``.
+    """
+    same_scale(state, "derive")
+    if labels is not None and len(labels) != len(rows):
+        raise UsageError("bad_recipe", f"derive has {len(rows)} rows and {len(labels)} labels, wanted as many")
+    sources = {row: _sources(state, row) for row in rows}
+    made = [(row, label) for row, label in zip(rows, labels or rows, strict=True) if sources[row]]
+    gone = [row for row in rows if not sources[row]]
+    if gone and (missing != "skip" or not made):
+        lacking = [part for row in gone for part in row.split("-", 1) if _find(state, part) is None]
+        raise _missing(state, lacking, f"derivations {', '.join(gone)}", ("skip",))
+    pairs = [sources[row] for row, _ in made]
+    uses = []
+    for (row, label), pair in zip(made, pairs, strict=True):
+        origins = dict.fromkeys(s for k in pair for s in use_of(state, state.ch_names[k]).sources)
+        reason = f"holds {row}, labelled as the training script did" if label != row else ""
+        uses.append(ChannelUse("derived" if len(pair) == 2 else "kept", label, tuple(origins), reason))
+    bads: set[str] = set(state.bads) if isinstance(state, Signal) else set()
+    spoilt = [label for (_, label), pair in zip(made, pairs, strict=True) if bads & {state.ch_names[k] for k in pair}]
+    shift: Array = state.shift
+    if shift.any():
+        shift = _differences(np.broadcast_to(shift, (*shift.shape[:-2], len(state.ch_names), shift.shape[-1])), pairs)
+    changed = lossy(
+        state,
+        "derive",
+        data=_differences(state.data, pairs),
+        shift=shift,
+        ch_names=tuple(label for _, label in made),
+        ch_pos=np.array([_halfway(state, row, label, pair) for (row, label), pair in zip(made, pairs, strict=True)]),
+        plan=state.plan.replacing(uses, "in no derivation"),
+    )
+    if isinstance(changed, Signal):
+        changed = replace(changed, bads=tuple(spoilt))
+    return noted(changed, f"{len(gone)} of {len(rows)} rows cannot be derived: {', '.join(gone)}") if gone else changed
+
+
+def average_reference(state: State, *, over: str = "good") -> State:
+    """Subtract the mean over channels at each sample.
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    over : str
+        ``good``: channels in the bad list are neither averaged nor changed (before the cut only, windows know no bad
+        list). ``all``: every channel. Rows filled for missing electrodes are never averaged; rows of zeros stay zeros.
+    """
+    if over not in ("good", "all") or (over == "good" and isinstance(state, Windows)):
+        raise UsageError(
+            "bad_recipe",
+            f"average_reference over = '{over}' came, wanted 'all', or before the cut 'good'",
+            hint="set over = 'all'",
+        )
+    bads = state.bads if over == "good" and isinstance(state, Signal) else ()
+    uses = [use_of(state, name) for name in state.ch_names]
+    counted = [i for i, use in enumerate(uses) if use.action != "filled" and state.ch_names[i] not in bads]
+    changed = np.array(
+        [use.reason != FILLED_WITH_ZEROS and name not in bads for name, use in zip(state.ch_names, uses, strict=True)]
+    )
+    if not counted:
+        raise ChannelError("no_channels", f"{state.name}: all channels are bad, none is left to average")
+    data = state.data if len(counted) == len(uses) else state.data[..., counted, :]
+    mean = data.mean(axis=-2, keepdims=True)
+    if not changed.all():
+        mean = np.where(changed[:, None], mean, 0.0)
+    reason = f"minus the average of {len(counted)} channels"
+    plan = state.plan.replacing(
+        replace(use, action="re-referenced", reason=reason) if use.action in ("kept", "renamed") and done else use
+        for use, done in zip(uses, changed, strict=True)
+    )
+    return replace(rescaled(state, state.data - mean, 1.0, mean), plan=plan)
+
+
+def zero(state: State, *, names: Sequence[str] = ()) -> State:
+    """Set channels to 0 by name, in any case and with or without blanks; without names nothing happens."""
+    wanted = {"".join(name.split()).upper() for name in names}
+    rows = [i for i, name in enumerate(state.ch_names) if "".join(name.split()).upper() in wanted]
+    if not rows:
+        return state
+    data = state.data.copy()
+    data[..., rows, :] = 0.0
+    return noted(lossy(state, "zero", data=data), f"set to zero: {', '.join(state.ch_names[i] for i in rows)}")
+
+
+def is_derivation(name: str) -> bool:
+    """Say whether a row is a bipolar derivation by its canonical name."""
+    left, _, right = name.partition("-")
+    return electrode(left) is not None and electrode(right) is not None
+
+
+def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: str, need_position: bool) -> State:
+    found = {name: next((i for i in rows if _same(state.ch_names[i], name)), None) for name in names}
+    if need_position:
+        found = {n: i if i is not None and np.isfinite(state.ch_pos[i]).all() else None for n, i in found.items()}
+    lacking = [name for name, i in found.items() if i is None]
+    if len(lacking) == len(names):
+        closest = nearest_names(names[0], state.ch_names)
+        raise ChannelError(
+            "no_channels",
+            f"{state.name} has none of {_some(names)}; found {_some(state.ch_names)}, closest {', '.join(closest)}",
+            hint="give a recording with these electrodes, or another model or recipe",
+        )
+    if lacking and missing == "refuse":
+        raise _missing(state, lacking, f"electrodes {', '.join(lacking)}", tuple(p for p in POLICIES if p != "refuse"))
+    kept = [name for name in names if found[name] is not None]
+    picked = _rows(state, [i for i in found.values() if i is not None], kept, "not in the recipe")
+    if not lacking:
+        return picked
+    if missing == "skip":
+        return noted(picked, f"{len(lacking)} of {len(names)} electrodes are missing: {', '.join(lacking)}")
+    return _filled(state, picked, rows, names, missing)
+
+
+def _filled(state: State, picked: State, rows: list[int], names: tuple[str, ...], policy: str) -> State:
+    """Add rows for missing electrodes, made from all good electrodes of the recording, and put `names` in order."""
+    same_scale(state, "pick")
+    bads = state.bads if isinstance(state, Signal) else ()
+    good = [i for i in rows if state.ch_names[i] not in bads]
+    lacking = [name for name in names if name not in picked.ch_names]
+    positions = {name: head_position(name) for name in lacking}
+    matrix = weights(policy, state.ch_pos[good], positions, state.name)
+    order = [(picked.ch_names + tuple(lacking)).index(name) for name in names]
+    reason = FILLED_WITH_ZEROS if policy == "zero" else f"{policy} of {len(good)} electrodes"
+    filled = {name: ChannelUse("filled", name, (), reason) for name in lacking}
+    unknown = np.full(3, np.nan)
+    added = np.array([unknown if p is None else p for p in positions.values()])
+
+    def extended(values: Array, source: Array) -> Array:
+        return np.concatenate([values, matrix @ source[..., good, :]], axis=-2)[..., order, :]
+
+    shift: Array = picked.shift
+    if shift.any():
+        wide = np.broadcast_to(state.shift, (*shift.shape[:-2], len(state.ch_names), shift.shape[-1]))
+        shift = extended(np.broadcast_to(shift, (*shift.shape[:-2], len(picked.ch_names), shift.shape[-1])), wide)
+    return noted(
+        replace(
+            picked,
+            data=extended(picked.data, state.data),
+            shift=shift,
+            ch_names=names,
+            ch_pos=np.concatenate([picked.ch_pos, added])[order],
+            plan=picked.plan.replacing(filled.get(name) or use_of(picked, name) for name in names),
+        ),
+        f"{len(lacking)} of {len(names)} electrodes are missing, filled ({policy}): {', '.join(lacking)}",
+    )
+
+
+def _rows(state: State, rows: list[int], names: Sequence[str], dropped: str) -> State:
+    """Keep these rows in this order under these names."""
+    uses = []
+    for i, name in zip(rows, names, strict=True):
+        use = use_of(state, state.ch_names[i])
+        same = name == state.ch_names[i]
+        uses.append(use if same else replace(use, action="renamed", row=name, reason="the recipe's spelling"))
+
+    def taken(values: Array) -> Array:
+        return values if values.shape[-2] == 1 else values[..., rows, :]
+
+    changed = replace(
+        state,
+        data=state.data[..., rows, :],
+        ch_names=tuple(names),
+        ch_pos=state.ch_pos[rows],
+        scale=taken(state.scale),
+        shift=taken(state.shift),
+        plan=state.plan.replacing(uses, dropped),
+    )
+    if isinstance(changed, Signal):
+        bads = tuple(name for i, name in zip(rows, names, strict=True) if state.ch_names[i] in changed.bads)
+        return replace(changed, bads=bads)
+    if changed.missing is not None and changed.missing.shape[1] > 1:
+        return replace(changed, missing=changed.missing[:, rows])
+    return changed
+
+
+def _sources(state: Signal | Windows, row: str) -> list[int]:
+    """Return the row that is this derivation, or the two whose difference it is, or nothing."""
+    direct = _find(state, row)
+    if direct is not None:
+        return [direct]
+    ends = [_find(state, part) for part in row.split("-", 1)]
+    return [i for i in ends if i is not None] if len(ends) == 2 and None not in ends else []
+
+
+def _differences(values: Array, pairs: Sequence[list[int]]) -> Array:
+    """Return one row per pair, first minus second; a single row is copied."""
+    out = values[..., [pair[0] for pair in pairs], :]
+    for i, pair in enumerate(pairs):
+        if len(pair) == 2:
+            out[..., i, :] -= values[..., pair[1], :]
+    return out
+
+
+def _halfway(state: Signal | Windows, row: str, label: str, pair: list[int]) -> Array:
+    """Return the position of a derivation: between its electrodes, or the table's if a label replaces its name."""
+    between = np.asarray(state.ch_pos[pair].sum(axis=0) / len(pair))
+    if label == row and np.isfinite(between).all():
+        return between
+    known = head_position(label)
+    return between if known is None else known
+
+
+def _find(state: Signal | Windows, name: str) -> int | None:
+    return next((i for i, other in enumerate(state.ch_names) if _same(other, name)), None)
+
+
+def _same(a: str, b: str) -> bool:
+    return same_electrode(a, b) or (electrode(a) is not None and electrode(a) == electrode(b))
+
+
+def _check_policy(missing: str) -> None:
+    if missing not in POLICIES:
+        raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
+
+
+def _missing(state: Signal | Windows, lacking: Sequence[str], what: str, options: Sequence[str]) -> ChannelError:
+    closest = {name: nearest_names(name, state.ch_names, 1) for name in dict.fromkeys(lacking)}
+    near = ", ".join(f"{name} (closest: {', '.join(found)})" for name, found in closest.items())
+    return ChannelError(
+        "missing_channels",
+        f"{state.name} lacks {what}: no {near or 'such row'}; found {_some(state.ch_names, 30)}",
+        hint=f"name another recording, or say missing='{options[0]}'"
+        + f" (or {', '.join(options[1:])})" * (len(options) > 1),
+    )
+
+
+def _some(names: Sequence[str], n: int = 12) -> str:
+    return ", ".join(names[:n]) + (f" … ({len(names)})" if len(names) > n else "")

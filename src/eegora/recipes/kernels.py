@@ -1,0 +1,255 @@
+"""Resampling and FIR filters on arrays, equal to MNE's defaults, with NumPy alone. Knows no channel, no annotation and no step (`steps`).
+
+Sources: preprocessing.md sections 2, 3 and 6.4. Time is the last axis; any leading axes are independent signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegora.signal import Array
+
+# One transform for all channels up to here; longer signals go one by one, so that a channel stays in the cache.
+SHORT = 20_000
+# Overlap-save blocks of this length suit the caches; filters longer than a fifth of it get longer blocks.
+BLOCK = 8192
+# float32 counts samples exactly enough for windows; a continuous recording needs float64 (module `nearest`).
+FLOAT32_TIMES = 65_536
+
+
+# ── resampling (section 2) ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def resample(data: Array, sfreq: float, rate: float, *, n_threads: int = 1) -> Array:
+    """Resample by FFT over the whole length, with odd reflection at both ends.
+
+    Parameters
+    ----------
+    data : ndarray, shape (..., n_times), float64
+    sfreq, rate : float
+        Hz, before and after.
+    n_threads : int
+        Channels of long signals are shared among so many threads.
+
+    Returns
+    -------
+    ndarray, shape (..., round(n_times * rate / sfreq))
+        `data` itself if the rates agree to 1e-6. Empty if not one output sample is left.
+    """
+    if abs(sfreq - rate) <= 1e-6 * rate:
+        return data
+    ratio = rate / sfreq
+    n_times = data.shape[-1]
+    wanted = round(ratio * n_times)
+    least = n_times + 2 * min(n_times // 8, 100)
+    padded = 1 << (least - 1).bit_length() if least > 0 else 0
+    left = (padded - n_times) // 2
+    out = round(ratio * padded)
+    if wanted == 0 or out == 0:
+        return np.empty((*data.shape[:-1], 0))
+    start = round(ratio * left)
+
+    def convert(x: Array) -> Array:
+        spectrum = np.fft.rfft(reflect(x, left, padded - n_times - left))
+        fewer = min(padded, out)
+        if fewer % 2 == 0:  # MNE halves the bin of equal lengths too
+            spectrum[..., fewer // 2] *= 2.0 if out < padded else 0.5
+        spectrum *= out / padded
+        return np.fft.irfft(spectrum[..., : out // 2 + 1], n=out)[..., start : start + wanted]
+
+    return _by_channel(convert, data, wanted, n_threads)
+
+
+def reflect(data: Array, left: int, right: int) -> Array:
+    """Extend by odd reflection at both ends; zeros where the signal is too short to be reflected.
+
+    Parameters
+    ----------
+    data : ndarray, shape (..., n_times)
+    left, right : int
+        Samples to add.
+    """
+    n_times = data.shape[-1]
+    extended = np.zeros((*data.shape[:-1], left + n_times + right))
+    extended[..., left : left + n_times] = data
+    before, after = min(left, n_times - 1), min(right, n_times - 1)
+    first, last = data[..., :1], data[..., -1:]
+    extended[..., left - before : left] = 2 * first - data[..., 1 : before + 1][..., ::-1]
+    stop = left + n_times
+    extended[..., stop : stop + after] = 2 * last - data[..., n_times - 1 - after : n_times - 1][..., ::-1]
+    return extended
+
+
+def nearest_index(n_times: int, wanted: int) -> NDArray[np.intp]:
+    """Return which of `n_times` samples each of `wanted` output samples takes (spec eegpt.md, section 5).
+
+    Windows are counted in float32, as the original does; longer signals in float64, where float32 would skip samples.
+    """
+    kind = np.dtype(np.float32 if max(n_times, wanted) <= FLOAT32_TIMES else np.float64)
+    ratio = np.array(n_times, kind) / np.array(wanted, kind)
+    index: NDArray[np.intp] = np.floor(np.arange(wanted).astype(kind) * ratio).astype(np.intp)
+    return np.minimum(index, n_times - 1)
+
+
+# ── FIR design (section 3) ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@lru_cache(maxsize=64)
+def design(sfreq: float, l_freq: float | None, h_freq: float | None) -> Array:
+    """Return the taps of a high-pass, low-pass or band-pass filter: Hamming-windowed sinc, zero phase.
+
+    Parameters
+    ----------
+    sfreq : float
+        Hz.
+    l_freq, h_freq : float or None
+        Pass-band edges in Hz, 0 < l_freq, h_freq < sfreq / 2; None leaves that side open.
+
+    Returns
+    -------
+    ndarray, shape (n_taps,), float64, read-only
+        n_taps is odd.
+    """
+    bands: list[tuple[float, float, int]] = []
+    if h_freq is not None:
+        width = min(max(0.25 * h_freq, 2.0), sfreq / 2 - h_freq)
+        bands.append((h_freq + width / 2, width, 1))
+    if l_freq is not None:
+        width = min(max(0.25 * l_freq, 2.0), l_freq)
+        bands.append((l_freq - width / 2, width, -1))
+    return _assemble(sfreq, bands, start_open=h_freq is None)
+
+
+@lru_cache(maxsize=64)
+def design_notch(sfreq: float, freqs: tuple[float, ...]) -> Array:
+    """Return the taps of one band-stop filter at all of `freqs`, Hz, ascending and at least a stop band apart."""
+    bands: list[tuple[float, float, int]] = []
+    for below, above in notch_edges(freqs):
+        bands += [(above - 0.25, 0.5, -1), (below + 0.25, 0.5, 1)]
+    return _assemble(sfreq, bands, start_open=True)
+
+
+def notch_edges(freqs: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the pass-band edges below and above each notch frequency, Hz."""
+    return [(f - f / 400 - 0.5, f + f / 400 + 0.5) for f in freqs]
+
+
+def _assemble(sfreq: float, bands: list[tuple[float, float, int]], *, start_open: bool) -> Array:
+    """Add up low-pass filters (cut-off, transition width, sign), centred in the taps that the narrowest needs."""
+    n_taps = ceil(3.3 / min(width for _, width, _ in bands) * sfreq)
+    n_taps += 1 - n_taps % 2
+    taps = np.zeros(n_taps)
+    if start_open:
+        taps[n_taps // 2] = 1.0
+    for cutoff, width, sign in bands:
+        length = round(3.3 * sfreq / width)
+        length += 1 - length % 2
+        offset = (n_taps - length) // 2
+        taps[offset : n_taps - offset] += sign * _lowpass(cutoff / sfreq, length)
+    taps.setflags(write=False)
+    return taps
+
+
+def _lowpass(cutoff: float, length: int) -> Array:
+    """Return a Hamming-windowed sinc with DC gain 1; `cutoff` (-6 dB) in cycles per sample."""
+    steps = np.arange(length)
+    window = 0.54 - 0.46 * np.cos(2 * np.pi * steps / (length - 1))
+    taps = 2 * cutoff * np.sinc(2 * cutoff * (steps - (length - 1) / 2)) * window
+    return np.asarray(taps / taps.sum())
+
+
+# ── FIR application (section 3) ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def convolve(data: Array, taps: Array, *, n_threads: int = 1) -> Array:
+    """Filter with an odd, symmetric impulse response, without delay, on odd reflections of both ends.
+
+    Parameters
+    ----------
+    data : ndarray, shape (..., n_times), float64
+    taps : ndarray, shape (n_taps,)
+    n_threads : int
+        Channels of long signals are shared among so many threads.
+
+    Returns
+    -------
+    ndarray, shape (..., n_times)
+    """
+    n_times = data.shape[-1]
+    if n_times == 0:
+        return data
+    half = (len(taps) - 1) // 2
+    total = n_times + 2 * half
+    block = fast_length(max(BLOCK, 5 * len(taps)))
+    block = fast_length(total) if total <= max(block, SHORT) else block
+    response = _spectrum(taps.tobytes(), block)
+    gain = float(taps.sum())
+
+    def convert(x: Array) -> Array:
+        # An electrode at 100 mV would cost digits. Where the reflection covers the filter, constants pass by `gain`.
+        first = x[..., :1] if n_times > half else np.zeros_like(x[..., :1])
+        extended = reflect(x - first, half, half)
+        return _overlap_save(extended, response, block, len(taps))[..., :n_times] + gain * first
+
+    return _by_channel(convert, data, n_times, n_threads)
+
+
+def _overlap_save(extended: Array, response: NDArray[np.complexfloating], block: int, n_taps: int) -> Array:
+    """Return the valid part of the convolution of `extended`, perhaps with zeros after it."""
+    hop = block - n_taps + 1
+    total = extended.shape[-1]
+    if total <= block:
+        out: Array = np.fft.irfft(np.fft.rfft(extended, n=block) * response, n=block)
+        return out[..., n_taps - 1 : total]
+    n_blocks = ceil((total - n_taps + 1) / hop)
+    missing = (n_blocks - 1) * hop + block - total
+    extended = np.concatenate([extended, np.zeros((*extended.shape[:-1], missing))], axis=-1)
+    frames = np.lib.stride_tricks.sliding_window_view(extended, block, axis=-1)[..., ::hop, :]
+    out = np.fft.irfft(np.fft.rfft(frames) * response, n=block)[..., n_taps - 1 :]
+    return out.reshape(*out.shape[:-2], -1)
+
+
+@lru_cache(maxsize=16)
+def _spectrum(taps: bytes, block: int) -> NDArray[np.complexfloating]:
+    """Return the transform of the taps, kept because every recording of a corpus needs the same one."""
+    return np.fft.rfft(np.frombuffer(taps), n=block)
+
+
+@lru_cache(maxsize=256)
+def fast_length(least: int) -> int:
+    """Return the smallest 2^a 3^b 5^c that is at least `least`: lengths whose FFT is fast."""
+    best = 1 << max(least - 1, 0).bit_length()
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            ratio = ceil(least / three)
+            best = min(best, three << max(ratio - 1, 0).bit_length())
+            three *= 3
+        five *= 5
+    return best
+
+
+def _by_channel(convert: Callable[[Array], Array], data: Array, n_out: int, n_threads: int) -> Array:
+    """Apply a function to all channels at once if they are short, else to one after the other."""
+    if data.shape[-1] * max(n_out, 1) <= SHORT**2 and data.size <= 16 * SHORT:
+        return np.asarray(convert(data))
+    rows = data.reshape(-1, data.shape[-1])
+    out = np.empty((len(rows), n_out))
+
+    def one(i: int) -> None:
+        out[i] = convert(rows[i])
+
+    if n_threads > 1 and len(rows) > 1:
+        with ThreadPoolExecutor(n_threads) as pool:
+            list(pool.map(one, range(len(rows))))
+    else:
+        for i in range(len(rows)):
+            one(i)
+    return out.reshape(*data.shape[:-1], n_out)

@@ -1,0 +1,60 @@
+"""Every step by name: the one list that recipes pick from. What a step does is in the module it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Literal
+
+from eegora.recipes import channel_steps, time_steps, value_steps
+
+Where = Literal["before", "after", "both", "cut"]
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """A step's function, and where in a recipe it may stand.
+
+    Parameters
+    ----------
+    function : callable
+        (Signal or Windows, keyword options) → the same type; the cut makes Windows of a Signal.
+    where : str
+        ``before`` the cut (on the Signal), ``after`` it (on Windows), ``both``, or ``cut`` itself.
+    """
+
+    function: Callable[..., Any]
+    where: Where
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Names of the options and their defaults; ``inspect.Parameter.empty`` where one must be given."""
+        parameters = list(signature(self.function).parameters.values())[1:]
+        return {parameter.name: parameter.default for parameter in parameters}
+
+    @property
+    def summary(self) -> str:
+        """What it does, one line."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+
+STEPS: dict[str, StepInfo] = {
+    "pick": StepInfo(channel_steps.pick, "both"),
+    "derive": StepInfo(channel_steps.derive, "both"),
+    "average_reference": StepInfo(channel_steps.average_reference, "both"),
+    "zero": StepInfo(channel_steps.zero, "both"),
+    "filter": StepInfo(time_steps.filter, "both"),
+    "notch": StepInfo(time_steps.notch, "both"),
+    "resample": StepInfo(time_steps.resample, "both"),
+    "cut": StepInfo(time_steps.cut, "cut"),
+    "scale": StepInfo(value_steps.scale, "both"),
+    "divide": StepInfo(value_steps.divide, "both"),
+    "baseline": StepInfo(value_steps.baseline, "after"),
+    "zscore": StepInfo(value_steps.zscore, "both"),
+    "clip": StepInfo(value_steps.clip, "both"),
+    "min_max": StepInfo(value_steps.min_max, "after"),
+    "standardise": StepInfo(value_steps.standardise, "both"),
+    "align": StepInfo(value_steps.align, "after"),
+    "reject": StepInfo(value_steps.reject, "after"),
+}

@@ -1,0 +1,354 @@
+"""Steps along the time axis: filters, resampling and the cut into windows. The numbers are `kernels`' and MNE's; channels are `channel_steps`'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from eegora.errors import RecordingError, UsageError
+from eegora.recipes import kernels
+from eegora.recipes.undo import State, flagged, lossy, noted, through_time
+from eegora.signal import Annotation, Array, Signal
+from eegora.windows import Windows
+
+SPLITTERS = ("edge", "bad_acq_skip")
+
+
+def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = None, method: str = "fir") -> State:
+    """High-pass, low-pass or band-pass, as MNE's ``raw.filter`` does by default; each stretch between gaps on its own.
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    l_freq, h_freq : float, optional
+        Pass-band edges in Hz.
+    method : str
+        ``fir``: zero phase, Hamming-windowed sinc. ``iir``: Butterworth, order 4, forward and backward, by MNE.
+
+    Raises
+    ------
+    RecordingError
+        ``bad_rate`` if an edge is not between 0 and half the sampling rate.
+    """
+    for option, edge in (("l_freq", l_freq), ("h_freq", h_freq)):
+        _check_edge(state, option, edge)
+    if l_freq is None and h_freq is None:
+        return state
+    if method == "iir":
+        return _filtered(state, "filter", partial(_butterworth, sfreq=state.sfreq, l_freq=l_freq, h_freq=h_freq))
+    return _fir(state, "filter", kernels.design(float(state.sfreq), l_freq, h_freq))
+
+
+def notch(state: State, *, freqs: float | Sequence[float] = (), detect: bool = False) -> State:
+    """Take out narrow lines, all with one FIR filter, as MNE's ``raw.notch_filter`` does by default.
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    freqs : float or sequence of float
+        Hz. Nothing happens if there are none.
+    detect : bool
+        Look for lines in the spectrum of the good channels instead (before the cut only).
+
+    Raises
+    ------
+    RecordingError
+        ``bad_rate`` if a stop band reaches half the sampling rate; ``UsageError`` if two overlap.
+    """
+    lines = (float(freqs),) if isinstance(freqs, int | float) else tuple(sorted(map(float, freqs)))
+    if detect:
+        if isinstance(state, Windows):
+            raise UsageError(
+                "bad_recipe", "notch detect = true needs a continuous recording", hint="put it before the cut"
+            )
+        from eegora.recipes.lines import find_lines
+
+        good = [i for i, name in enumerate(state.ch_names) if name not in state.bads]
+        lines = find_lines(state.data[good], state.sfreq)
+        state = noted(
+            state,
+            f"line noise found at {', '.join(f'{f:g}' for f in lines) or 'no frequency'} Hz".replace(
+                "no frequency Hz", "no frequency"
+            ),
+        )
+    if not lines:
+        return state
+    edges = kernels.notch_edges(lines)
+    _check_edge(state, "freqs", edges[0][0])
+    _check_edge(state, "freqs", edges[-1][1])
+    if any(above >= below for (_, above), (below, _) in pairwise(edges)):
+        if not detect:
+            raise UsageError(
+                "bad_recipe", f"notch freqs {lines} stand too close for one filter", hint="use two notch steps"
+            )
+        lines = lines[:1]
+    return _fir(state, "notch", kernels.design_notch(float(state.sfreq), lines))
+
+
+def resample(
+    state: State,
+    *,
+    rate: float | None = None,
+    samples: int | None = None,
+    method: str = "fft",
+    truncate: bool = False,
+    round_rate: bool = False,
+) -> State:
+    """Change the sampling rate.
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    rate : float, optional
+        Hz. Give it or `samples`.
+    samples : int, optional
+        Wanted number of samples of the signal or of each window.
+    method : str
+        ``fft`` as MNE's ``raw.resample``, or ``nearest``: pick samples, no filter (it aliases).
+    truncate : bool
+        Leave a recording alone whose rate without its decimals is `rate`, as some training scripts do.
+    round_rate : bool
+        The same for the rounded rate.
+
+    Raises
+    ------
+    RecordingError
+        ``too_short`` if no sample is left.
+    """
+    n_times = state.data.shape[-1]
+    if (rate is None) == (samples is None) or method not in ("fft", "nearest") or (samples and method == "fft"):
+        raise UsageError(
+            "bad_recipe",
+            f"resample wants a rate, or samples with method 'nearest'; came rate={rate}, samples={samples}, method='{method}'",
+        )
+    wanted = samples if samples is not None else round(n_times * float(rate or 0) / state.sfreq)
+    goal = float(rate) if rate is not None else state.sfreq * wanted / max(n_times, 1)
+    if (truncate and int(state.sfreq) == goal) or (round_rate and round(state.sfreq) == goal):
+        return state
+    if abs(state.sfreq - goal) <= 1e-6 * goal and wanted == n_times:
+        return state
+    if wanted == 0:
+        raise _too_short(state, f"{1 / goal:g} s, one sample at {goal:g} Hz")
+    if method == "nearest":
+        index = kernels.nearest_index(n_times, wanted)
+        pick = partial(np.take, indices=index, axis=-1)
+        changed = replace(
+            state,
+            data=pick(state.data),
+            scale=state.scale if state.scale.shape[-1] == 1 else pick(state.scale),
+            shift=state.shift if state.shift.shape[-1] == 1 else pick(state.shift),
+        )
+    else:
+        changed = through_time(state, partial(kernels.resample, sfreq=state.sfreq, rate=goal))
+    if isinstance(changed, Windows):
+        mask = changed.missing
+        if mask is not None and mask.shape[-1] > 1:
+            mask = mask[..., kernels.nearest_index(n_times, wanted)]
+        n_valid = np.minimum(np.rint(changed.n_valid * wanted / n_times).astype(np.int64), wanted)
+        return lossy(replace(changed, missing=mask, n_valid=n_valid, sfreq=goal), "resample")
+    return lossy(replace(changed, sfreq=goal), "resample")
+
+
+def cut(
+    signal: Signal,
+    *,
+    seconds: float | None = None,
+    samples: int | None = None,
+    overlap: float = 0.0,
+    tail: str | int = "drop",
+    reject_by_annotation: bool = False,
+    gaps: str = "drop",
+    skip: float = 0.0,
+) -> Windows:
+    """Cut a recording into windows from its first sample on.
+
+    Parameters
+    ----------
+    signal : Signal
+    seconds, samples : float, int
+        Length of a window; give one of them.
+    overlap : float
+        Seconds (or samples, if `samples` is given) that a window shares with the next.
+    tail : ``drop`` or int
+        An int m: windows are a multiple of m samples long, and the last one is kept, cut down to such a multiple
+        and filled up with zeros (`Windows.n_valid` tells).
+    reject_by_annotation : bool
+        Drop windows that overlap an annotation whose text begins with ``bad``.
+    gaps : str
+        ``drop`` windows that overlap a gap in the recording (``BAD_ACQ_SKIP``), or ``keep`` them.
+    skip : float
+        Seconds to leave out at the start and at the end.
+
+    Raises
+    ------
+    RecordingError
+        ``too_short``; ``no_windows`` if annotations or gaps leave none.
+    """
+    if (seconds is None) == (samples is None) or gaps not in ("drop", "keep"):
+        raise UsageError("bad_recipe", f"cut wants seconds or samples, one of them; came {seconds} and {samples}")
+    sfreq, n_times = signal.sfreq, signal.n_times
+    length = float(samples) if samples is not None else float(seconds or 0) * sfreq
+    hop = length - overlap * (1 if samples is not None else sfreq)
+    first, end = round(skip * sfreq), n_times - round(skip * sfreq)
+    n_samples = round(length)
+    if hop <= 0 or n_samples < 1:
+        raise UsageError("bad_recipe", f"cut: windows of {length / sfreq:g} s with {overlap:g} overlap do not advance")
+    multiple = 0 if tail == "drop" else int(tail)
+    if multiple:
+        n_samples = max(multiple, n_samples // multiple * multiple)
+        hop = n_samples - (length - hop)
+    starts = first + np.arange(max(int((end - first) / hop) + 1, 0)) * hop
+    starts = starts.astype(np.int64)
+    least = multiple or n_samples
+    starts = starts[starts + least <= end]
+    if not len(starts):
+        raise _too_short(signal, f"{(least + 2 * first) / sfreq:g} s")
+    n_valid = np.minimum(end - starts, n_samples)
+    if multiple:
+        n_valid = n_valid // multiple * multiple
+    windows = _crops(signal, starts, n_valid, n_samples)
+    return _without_rejected(windows, reject_by_annotation, gaps)
+
+
+def _crops(signal: Signal, starts: Array, n_valid: Array, n_samples: int) -> Windows:
+    """Copy windows out of a signal, with whatever of scale and shift runs along time."""
+
+    def crops(values: Array) -> Array:
+        if values.shape[-1] == 1:
+            return values[None]
+        out = np.zeros((len(starts), values.shape[0], n_samples), values.dtype)
+        for i, (start, n) in enumerate(zip(starts, n_valid, strict=True)):
+            out[i, :, :n] = values[:, start : start + n]
+        return out
+
+    scale = crops(signal.scale)
+    scale[scale == 0] = 1.0
+    every = np.arange(len(starts), dtype=np.int64)
+    windows = Windows(
+        data=crops(signal.data),
+        ch_names=signal.ch_names,
+        ch_pos=signal.ch_pos,
+        sfreq=signal.sfreq,
+        onsets=starts / signal.sfreq,
+        index=every,
+        n_valid=n_valid.astype(np.int64),
+        scale=scale,
+        shift=crops(signal.shift),
+        not_undone=signal.not_undone,
+        plan=signal.plan,
+        flags=((),) * len(starts),
+        notes=signal.notes,
+        annotations=signal.annotations,
+        name=signal.name,
+    )
+    return noted(windows, *_unit_doubt(signal))
+
+
+def _without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) -> Windows:
+    """Flag windows that overlap annotations, and drop those that the options drop."""
+    begins, ends = windows.onsets, windows.onsets + windows.n_valid / windows.sfreq
+    flags: dict[int, list[str]] = {}
+    drop: dict[int, str] = {}
+    for annotation in windows.annotations:
+        text = annotation.text.lower()
+        if not text.startswith(("bad", "edge")):
+            continue
+        hit = (annotation.onset < ends) & (annotation.onset + annotation.duration > begins)
+        for i in np.flatnonzero(hit):
+            flags.setdefault(int(i), []).append(f"annotated:{annotation.text}")
+            gap = text.startswith("bad_acq_skip") and gaps == "drop"
+            if gap or (reject_by_annotation and text.startswith("bad")):
+                drop[int(i)] = annotation.text
+    windows = flagged(windows, {i: dict.fromkeys(found) for i, found in flags.items()})
+    if not drop:
+        return windows
+    reasons = ", ".join(dict.fromkeys(drop.values()))
+    if len(drop) == len(windows):
+        raise RecordingError(
+            "no_windows",
+            f"{windows.name}: all {len(windows)} windows overlap {reasons}",
+            hint="set the cut step's reject_by_annotation = false"
+            if reject_by_annotation
+            else "give a longer recording",
+        )
+    kept = windows.take([i for i in range(len(windows)) if i not in drop])
+    return noted(kept, f"{len(drop)} of {len(windows)} windows dropped, they overlap {reasons}")
+
+
+def stretches(n_times: int, sfreq: float, annotations: Sequence[Annotation]) -> list[tuple[int, int]]:
+    """Return the parts (start, stop) between gaps and edges, in samples, that a filter treats one by one."""
+    breaks = sorted(
+        (round(a.onset * sfreq), round((a.onset + a.duration) * sfreq))
+        for a in annotations
+        if a.text.lower().startswith(SPLITTERS)
+    )
+    parts, at = [], 0
+    for start, stop in breaks:
+        if min(start, n_times) > at:
+            parts.append((at, min(start, n_times)))
+        at = max(at, stop)
+    return [*parts, (at, n_times)] if at < n_times else parts
+
+
+def _fir(state: State, step: str, taps: Array) -> State:
+    shortest = min((b - a for a, b in _parts(state)), default=len(taps))
+    if len(taps) > shortest:
+        state = noted(state, f"{step} of {len(taps)} taps on {shortest} samples: the ends are likely distorted")
+    return _filtered(state, step, partial(kernels.convolve, taps=taps))
+
+
+def _filtered(state: State, step: str, convert: Callable[[Array], Array]) -> State:
+    parts = _parts(state)
+    if parts == [(0, state.data.shape[-1])]:
+        return lossy(through_time(state, convert), step)
+
+    def by_part(values: Array) -> Array:
+        out = values.copy()
+        for start, stop in parts:
+            out[..., start:stop] = convert(values[..., start:stop])
+        return out
+
+    return lossy(through_time(state, by_part), step)
+
+
+def _parts(state: Signal | Windows) -> list[tuple[int, int]]:
+    if isinstance(state, Windows):
+        return [(0, state.data.shape[-1])]
+    return stretches(state.n_times, state.sfreq, state.annotations)
+
+
+def _butterworth(data: Array, *, sfreq: float, l_freq: float | None, h_freq: float | None) -> Array:
+    import mne
+
+    return np.asarray(mne.filter.filter_data(data, sfreq, l_freq, h_freq, method="iir", verbose="error"))
+
+
+def _check_edge(state: Signal | Windows, option: str, edge: float | None) -> None:
+    if edge is not None and not 0 < edge < state.sfreq / 2:
+        raise RecordingError(
+            "bad_rate",
+            f"{state.name}: {option} = {edge:g} Hz came, wanted between 0 and {state.sfreq / 2:g} Hz, half of the sampling rate",
+            hint=f"set the option {option} lower, or give a recording with a higher rate",
+        )
+
+
+def _too_short(state: Signal | Windows, wanted: str) -> RecordingError:
+    found = state.data.shape[-1] / state.sfreq
+    return RecordingError(
+        "too_short",
+        f"{state.name} has {found:g} s, wanted at least {wanted}",
+        hint="give a longer recording, or a shorter window",
+    )
+
+
+def _unit_doubt(signal: Signal) -> tuple[str, ...]:
+    """Say so if the amplitude is not that of EEG in the unit that was declared (spec preprocessing.md, section 7)."""
+    sample = signal.data[:, :: max(1, signal.n_times // 20_000)]
+    volts = float(np.median(sample.std(axis=-1) * signal.scale.mean(axis=-1)))
+    if 0.05e-6 <= volts <= 5e-3 or volts == 0:
+        return ()
+    return (f"unit? the median channel has a standard deviation of {volts * 1e6:.3g} µV; EEG has 5 to 50",)

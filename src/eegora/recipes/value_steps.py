@@ -1,0 +1,207 @@
+"""Steps on the numbers themselves: units, baselines, z-scores, limits. Time is `time_steps`', channels are `channel_steps`' affair."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegora.errors import RecordingError, UsageError
+from eegora.recipes.undo import State, flagged, lossy, noted, rescaled, valid
+from eegora.signal import Array, Signal
+from eegora.windows import Windows
+
+UNITS = {"V": 1.0, "mV": 1e3, "uV": 1e6, "µV": 1e6, "nV": 1e9}
+
+
+def scale(state: State, *, unit: str | None = None, factor: float | None = None) -> State:
+    """Turn volts into another unit (``mV``, ``uV``, ``nV``), or multiply by a factor."""
+    if (unit is None) == (factor is None) or (unit is not None and unit not in UNITS):
+        raise UsageError("bad_recipe", f"scale wants a unit of {', '.join(UNITS)}, or a factor; came {unit or factor}")
+    by = UNITS[unit] if unit is not None else float(factor or 0)
+    if by == 0:
+        raise UsageError("bad_recipe", "scale by factor 0 leaves nothing")
+    return rescaled(state, state.data * by, 1 / by)
+
+
+def divide(state: State, *, by: float) -> State:
+    """Divide by a number, as training did."""
+    if by == 0:
+        raise UsageError("bad_recipe", "divide by = 0 came, wanted another number")
+    return rescaled(state, state.data / by, by)
+
+
+def baseline(windows: Windows) -> Windows:
+    """Subtract the mean of each window from each channel."""
+    mean = windows.data.mean(axis=-1, keepdims=True, where=valid(windows))
+    return rescaled(windows, windows.data - mean, 1.0, mean)
+
+
+def zscore(state: State, *, over: str, ddof: int = 0, eps: float = 0.0, dtype: str = "float64") -> State:
+    """Subtract a mean and divide by a standard deviation plus `eps`.
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    over : str
+        ``global``: one mean and one deviation for all good channels and all samples outside gaps (before the cut).
+        ``channel``: one each per channel over the recording (before the cut). ``window``, or ``segment``, which is
+        the same: one each per channel and window (after the cut).
+    ddof : int
+        The deviation's divisor is n - ddof.
+    eps : float
+        In the unit that the data have when they get here; it matters (spec preprocessing.md, section 4).
+    dtype : str
+        ``float32`` rounds the data first and then calculates in float32.
+
+    Raises
+    ------
+    RecordingError
+        ``constant_data`` if nothing varies at all.
+    """
+    places = ("global", "channel") if isinstance(state, Signal) else ("window", "segment")
+    if over not in places:
+        raise UsageError("bad_recipe", f"zscore over = '{over}' came, wanted here {' or '.join(places)}")
+    data = np.asarray(state.data, dtype=dtype)
+    if isinstance(state, Signal) and over == "global":
+        return _global(state, data, ddof, eps)
+    inside = valid(state)
+    # Sums in float64 even when the rest is float32: a mean that is off by a bit would become visible through 1/eps.
+    mean = data.mean(axis=-1, keepdims=True, dtype=np.float64, where=inside)
+    deviation = data.std(axis=-1, keepdims=True, dtype=np.float64, ddof=ddof, where=inside)
+    flat = _flat(data, mean, deviation, inside)
+    divisor = np.where(flat & (deviation + eps == 0), 1.0, deviation + eps).astype(data.dtype)
+    centre = mean.astype(data.dtype)
+    scored = (data - centre) / divisor
+    scored[np.broadcast_to(flat, scored.shape)] = 0.0
+    changed = rescaled(state, scored, divisor.astype(np.float64), centre.astype(np.float64))
+    return _flat_noted(changed, flat[..., 0])
+
+
+def clip(state: State, *, limit: float) -> State:
+    """Limit the data to ± `limit`; the way back to volts loses what was beyond."""
+    beyond = int(np.count_nonzero(np.abs(state.data) > limit))
+    if not beyond:
+        return state
+    changed = lossy(state, "clip", data=np.clip(state.data, -limit, limit))
+    return noted(changed, f"{beyond} of {state.data.size} values were beyond ±{limit:g} and clipped")
+
+
+def min_max(windows: Windows) -> Windows:
+    """Stretch each window, all channels together, to -1 … 1."""
+    inside = valid(windows)
+    low = windows.data.min(axis=(1, 2), keepdims=True, where=inside, initial=np.inf)
+    high = windows.data.max(axis=(1, 2), keepdims=True, where=inside, initial=-np.inf)
+    half = np.where(high > low, (high - low) / 2, 1.0)
+    return rescaled(windows, (windows.data - low) / half - 1.0, half, low + half)
+
+
+def standardise(state: State, *, factor: float = 1e-3, eps: float = 1e-4) -> State:
+    """Subtract an exponential moving mean and divide by the moving deviation, per channel (and window).
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    factor : float
+        Weight of a new sample: older ones count (1 - factor) ** age, divided by the sum of the weights.
+    eps : float
+        Least deviation to divide by, in the data's unit.
+    """
+    from scipy.signal import lfilter
+
+    weights = (1 - (1 - factor) ** np.arange(1, state.data.shape[-1] + 1)) / factor
+
+    def moving(values: Array) -> Array:
+        return np.asarray(lfilter([1.0], [1.0, factor - 1.0], values, axis=-1) / weights)
+
+    mean = moving(state.data)
+    rest = state.data - mean
+    deviation = np.maximum(np.sqrt(moving(rest**2)), eps)
+    return rescaled(state, rest / deviation, deviation, mean)
+
+
+def align(windows: Windows) -> Windows:
+    """Align a session (Euclidean alignment): multiply by R^(-1/2), where R is the mean of x xᵀ over all its windows.
+
+    Channels are mixed, so there is no way back to volts. It looks at the whole session (transductive).
+
+    Raises
+    ------
+    RecordingError
+        ``rank_deficient`` if channels depend on each other, as they do behind an average reference.
+    """
+    spread = np.mean(windows.data @ windows.data.swapaxes(1, 2), axis=0)
+    values, vectors = np.linalg.eigh(spread)
+    if values[0] <= 1e-12 * values[-1]:
+        raise RecordingError(
+            "rank_deficient",
+            f"{windows.name}: its channels depend on each other, alignment needs independent ones",
+            hint="align before the average reference, without flat or doubled channels",
+        )
+    matrix = (vectors / np.sqrt(values)) @ vectors.T
+    one = np.ones((1, 1, 1))
+    return lossy(windows, "align", data=matrix @ windows.data, scale=one, shift=np.zeros_like(one))
+
+
+def reject(windows: Windows, *, limit_uv: float) -> Windows:
+    """Drop windows in which a sample reaches `limit_uv`, in µV.
+
+    Raises
+    ------
+    RecordingError
+        ``no_windows`` if none is left.
+    """
+    peak = np.abs(np.where(valid(windows), windows.to_volts(), 0.0)).max(axis=(1, 2)) * 1e6
+    keep = np.flatnonzero(peak < limit_uv)
+    if not len(keep):
+        raise RecordingError(
+            "no_windows",
+            f"{windows.name}: all {len(windows)} windows reach {limit_uv:g} µV (least peak {peak.min():.4g} µV)",
+            hint="set the reject step's limit_uv higher, or leave the step out",
+        )
+    if len(keep) == len(windows):
+        return windows
+    return noted(windows.take(keep), f"{len(windows) - len(keep)} of {len(windows)} windows dropped at {limit_uv:g} µV")
+
+
+def _global(signal: Signal, data: Array, ddof: int, eps: float) -> Signal:
+    good = [i for i, name in enumerate(signal.ch_names) if name not in signal.bads]
+    counted = data if len(good) == len(data) else data[good]
+    recorded = np.ones(signal.n_times, bool)
+    for start, stop in signal.gaps:
+        recorded[round(start * signal.sfreq) : round(stop * signal.sfreq)] = False
+    if not recorded.all():
+        counted = counted[:, recorded]
+    if not counted.size:
+        raise RecordingError(
+            "constant_data", f"{signal.name}: no good channel outside gaps is left to take a z-score of"
+        )
+    mean = float(counted.mean(dtype=np.float64))
+    deviation = float(counted.std(dtype=np.float64, ddof=ddof))
+    if deviation == 0:
+        raise RecordingError(
+            "constant_data", f"{signal.name}: all channels are constant", hint="give a recording of EEG"
+        )
+    divisor = deviation + eps
+    return rescaled(signal, np.asarray((data - data.dtype.type(mean)) / data.dtype.type(divisor)), divisor, mean)
+
+
+def _flat(data: Array, mean: Array, deviation: Array, inside: NDArray[np.bool_] | bool) -> NDArray[np.bool_]:
+    """Say which channels are constant, shape (…, n_channels, 1). Rounding may give a constant a small deviation."""
+    flat = np.asarray(deviation <= 1e-6 * np.abs(mean))
+    if flat.any():
+        low = data.min(axis=-1, keepdims=True, where=inside, initial=np.inf)
+        flat &= low == data.max(axis=-1, keepdims=True, where=inside, initial=-np.inf)
+    return flat
+
+
+def _flat_noted(state: State, flat: NDArray[np.bool_]) -> State:
+    """Flag flat channels, per window, and note them once."""
+    if not flat.any():
+        return state
+    by_channel = flat.reshape(-1, flat.shape[-1]).sum(axis=0)
+    of = f" in {{}} of {len(flat)} windows" if isinstance(state, Windows) else ""
+    lines = [f"{state.ch_names[i]} is flat{of.format(by_channel[i])}: set to 0" for i in np.flatnonzero(by_channel)]
+    if isinstance(state, Windows):
+        rows = {int(i): [f"flat:{state.ch_names[k]}" for k in np.flatnonzero(flat[i])] for i in range(len(flat))}
+        return noted(flagged(state, rows), *lines)
+    return noted(state, *lines)

@@ -1,0 +1,134 @@
+"""What a channel's label means: kind, canonical name, reference (spec preprocessing.md, 8.1-8.3). Knows labels only, no file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal
+
+from eegora.recordings.positions import electrode
+
+Kind = Literal["eeg", "bipolar", "eog", "ecg", "emg", "resp", "stim", "misc", "annotation", "unknown"]
+
+REFERENCES = frozenset({"REF", "LE", "AR", "AVG", "AV", "CAR", "REFERENCE", "GND"})
+EARS = frozenset({"A1", "A2", "M1", "M2"})
+_PAIRS = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
+_ALIASES = _PAIRS | {new: old for old, new in _PAIRS.items()}
+
+# Tested in this order, anywhere in the label; no electrode's name contains one of them.
+_KEYWORDS: dict[Kind, str] = {
+    "annotation": r"^(EDF|BDF) Annotations$",
+    "ecg": r"ECG|EKG",
+    "eog": r"EOG|LOC|ROC",
+    "emg": r"EMG|chin|submental|leg",
+    "resp": r"RESP|thor|abdo|nasal|airflow",
+    "stim": r"Status|STI|TRIG|event marker",
+    "misc": r"PHOTIC|IBI|BURSTS|SUPPR|PULSE|SpO2|SaO2|temp|GSR|light|snore|position|^(EXG|DC|X) *\d+$",
+}
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a label says.
+
+    Parameters
+    ----------
+    kind : str
+        ``eeg``, ``bipolar``, ``unknown``, or what else it is (``ecg``, ``stim`` …).
+    name : str or None
+        Canonical: ``Fp1``, ``T3``, ``Fp1-F7``; None unless `kind` is ``eeg`` or ``bipolar``.
+    reference : str or None
+        In upper case, if the label tells it: ``REF``, ``LE``, ``A2``.
+    raw : str
+        The label as the file has it.
+    """
+
+    kind: Kind
+    name: str | None
+    reference: str | None
+    raw: str
+
+
+def parse_label(raw_label: str, all_labels: Iterable[str] = ()) -> Label:
+    """Say what a channel is from its label.
+
+    Parameters
+    ----------
+    raw_label : str
+    all_labels : iterable of str
+        Every label of the recording; they tell two doubtful cases: ``E1`` and ``E2`` are eye electrodes unless
+        there is an ``E3``, and ``T4-A2`` is a derivation of the chain in which ``A1-T3`` stands.
+
+    Examples
+    --------
+    >>> parse_label("EEG FP1-REF")
+    Label(kind='eeg', name='Fp1', reference='REF', raw='EEG FP1-REF')
+    >>> parse_label("T8-P8-0").name
+    'T8-P8'
+    """
+    text = raw_label.replace("\0", " ").strip()
+    for other_kind, pattern in _KEYWORDS.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            return Label(other_kind, None, None, raw_label)
+    text = _without_prefix(text)
+    if text.upper().partition("-")[0] in ("E1", "E2"):
+        is_net = any(_without_prefix(other.strip()).upper() == "E3" for other in all_labels)
+        return Label("unknown" if is_net else "eog", None, None, raw_label)
+    found = _resolve(text) or _resolve(re.sub(r"-\d+$", "", text))  # MNE numbers duplicates: T8-P8-0, T8-P8-1
+    if found is None:
+        return Label("unknown", None, None, raw_label)
+    kind, name, reference = found
+    if reference in EARS and any(_starts_at_an_ear(other) for other in all_labels):
+        return Label("bipolar", f"{name}-{reference}", None, raw_label)
+    return Label(kind, name, reference, raw_label)
+
+
+def alias(name: str) -> str | None:
+    """Return the other name of the same electrode (T3 = T7, T4 = T8, T5 = P7, T6 = P8), or None."""
+    return _ALIASES.get(name.upper())
+
+
+def same_electrode(a: str, b: str) -> bool:
+    """Say whether two names mean the same electrode or derivation, in any case and either spelling.
+
+    >>> same_electrode("F7-T3", "F7-t7"), same_electrode("A1", "M1")
+    (True, False)
+    """
+    return _folded(a) == _folded(b)
+
+
+def nearest_names(name: str, names: Iterable[str], n: int = 3) -> tuple[str, ...]:
+    """Return the `n` names that look most like `name`, the closest first."""
+    ranked = sorted(names, key=lambda other: -SequenceMatcher(None, name.upper(), other.upper()).ratio())
+    return tuple(ranked[:n])
+
+
+def _resolve(text: str) -> tuple[Kind, str, str | None] | None:
+    """Return kind, name and reference of a label without its prefix, or None if the rules do not know it."""
+    left, *rest = (part.strip() for part in re.split(r"[-/:]", text.rstrip("."), maxsplit=1))
+    name = electrode(left)
+    if name is None:
+        return None
+    if not rest:
+        return "eeg", name, None
+    right = rest[0].upper()
+    if right in REFERENCES or right in EARS:
+        return "eeg", name, right
+    other = electrode(right)
+    return None if other in (None, name) else ("bipolar", f"{name}-{other}", None)
+
+
+def _without_prefix(text: str) -> str:
+    return re.sub(r"^EEG[ \-_:]\s*", "", text, flags=re.IGNORECASE)
+
+
+def _starts_at_an_ear(label: str) -> bool:
+    found = _resolve(_without_prefix(label.strip()))
+    return found is not None and found[0] == "bipolar" and found[1].partition("-")[0] in EARS
+
+
+def _folded(name: str) -> tuple[str, ...]:
+    parts = (part.strip().upper() for part in name.split("-"))
+    return tuple(_PAIRS.get(part, part) for part in parts)

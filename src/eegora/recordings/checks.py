@@ -1,0 +1,128 @@
+"""What MNE hands through and a model must not get: NaN, dead channels, impossible units. Works on arrays, knows no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegora.errors import RecordingError
+
+Volts = NDArray[np.float64]
+NonFinite = Literal["refuse", "interpolate"]
+
+LONGEST_REPAIR_S = 0.1
+PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # spec preprocessing.md, section 7
+
+
+def check_rate(sfreq: float, recording: str) -> None:
+    """Refuse a sampling rate that is none.
+
+    Raises
+    ------
+    RecordingError
+        ``bad_rate`` unless it is finite and positive.
+    """
+    if not (np.isfinite(sfreq) and sfreq > 0):
+        raise RecordingError(
+            "bad_rate", f"{recording}: a sampling rate of {sfreq:g} Hz", hint="correct the file's header"
+        )
+
+
+def finite(
+    data: Volts, names: Sequence[str], sfreq: float, recording: str, policy: NonFinite, lines: NDArray[np.int64] | None
+) -> tuple[Volts, tuple[str, ...], tuple[str, ...]]:
+    """Refuse or repair samples that are no numbers.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_channels, n_times)
+    policy : str
+        ``refuse``, or ``interpolate``: linearly over stretches up to 0.1 s; a channel with a longer one becomes bad
+        and zero.
+    lines : ndarray of int, shape (n_times,), optional
+        Line of the text file of each sample, for the message.
+
+    Returns
+    -------
+    data : ndarray
+        The same array if nothing was wrong.
+    bads : tuple of str
+        Channels that became bad.
+    notes : tuple of str
+
+    Raises
+    ------
+    RecordingError
+        ``non_finite`` with the first channel, its time and number of samples.
+    """
+    # A sum is finite only if every term is: one pass and no mask in the usual case.
+    hit = [i for i in range(len(data)) if not np.isfinite(data[i].sum()) and not np.isfinite(data[i]).all()]
+    if not hit:
+        return data, (), ()
+    told = [_describe(data[i], names[i], sfreq, lines) for i in hit]
+    if policy == "refuse":
+        raise RecordingError(
+            "non_finite",
+            f"{recording}: not a number in {'; '.join(told[:3])}" + (" …" if len(told) > 3 else ""),
+            hint='repair the file, or read it with non_finite="interpolate"',
+        )
+    data, bads, notes = data.copy(), [], []
+    for i, text in zip(hit, told, strict=True):
+        repaired = _repaired(data[i], round(LONGEST_REPAIR_S * sfreq))
+        if repaired is None:
+            bads.append(names[i])
+        data[i] = 0 if repaired is None else repaired
+        notes.append(f"{text} not a number: {'channel set to 0 and bad' if repaired is None else 'interpolated'}")
+    return data, tuple(bads), tuple(notes)
+
+
+def constant(data: Volts, names: Sequence[str], recording: str) -> tuple[str, ...]:
+    """Report channels that never change.
+
+    Raises
+    ------
+    RecordingError
+        ``constant_data`` if no channel changes.
+    """
+    flat = [name for name, row in zip(names, data, strict=True) if row.min() == row.max()]
+    if len(flat) == len(names):
+        raise RecordingError(
+            "constant_data",
+            f"{recording}: all {len(names)} EEG channels are constant",
+            hint="check that the amplifier was recording and that the right channels were chosen",
+        )
+    return (f"flat over the whole recording: {', '.join(flat)}",) if flat else ()
+
+
+def plausible_unit(data: Volts, sfreq: float) -> tuple[str, ...]:
+    """Report amplitudes that EEG in volts does not have; nothing is ever rescaled."""
+    length = max(2, min(round(sfreq), data.shape[1]))  # removing means of 1 s is a high-pass near 0.5 Hz
+    blocks = data[:, : data.shape[1] // length * length].reshape(len(data), -1, length)
+    stds = np.sqrt(blocks.var(axis=2).mean(axis=1)) if blocks.size else np.zeros(1)
+    std = float(np.median(stds[stds > 0])) if stds.any() else 0.0  # a dead channel says nothing of the unit
+    low, high = PLAUSIBLE_STD_V
+    if low <= std <= high:
+        return ()
+    return (
+        f"unit? the median channel varies by {std * 1e6:.3g} µV, EEG by 1 to 100 µV; if the unit is wrong give units=",
+    )
+
+
+def _describe(row: Volts, name: str, sfreq: float, lines: NDArray[np.int64] | None) -> str:
+    where = np.flatnonzero(~np.isfinite(row))
+    line = f" (line {lines[where[0]]})" if lines is not None else ""
+    return f"{name}, {where[0] / sfreq:.6f} s{line}, {len(where)} sample{'s' if len(where) > 1 else ''}"
+
+
+def _repaired(row: Volts, longest: int) -> Volts | None:
+    """Interpolate stretches of at most `longest` samples that have neighbours on both sides; None if there are others."""
+    wrong = ~np.isfinite(row)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], wrong, [False]))))
+    starts, stops = edges[::2], edges[1::2]
+    if wrong[0] or wrong[-1] or (stops - starts).max() > longest:
+        return None
+    at = np.arange(len(row))
+    return np.interp(at, at[~wrong], row[~wrong])

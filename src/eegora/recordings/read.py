@@ -1,0 +1,266 @@
+"""From a file to MNE's Raw, and from a Raw or an array to a Signal in volts. Which reader a file needs is left to `formats`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eegora.errors import ChannelError, UsageError
+from eegora.plan import ChannelPlan
+from eegora.recordings.checks import NonFinite, check_rate, constant, finite, plausible_unit
+from eegora.recordings.formats import readable_part, reader_of
+from eegora.recordings.montages import set_montage
+from eegora.recordings.opening import Opened, Request, quietly
+from eegora.recordings.positions import head_position
+from eegora.recordings.selection import Selection, check_request, no_channels, select
+from eegora.recordings.units import Units, volts_per
+from eegora.signal import Annotation, Signal
+
+if TYPE_CHECKING:
+    import mne
+
+
+def read_recording(
+    path: str | Path,
+    *,
+    units: Units | None = None,
+    sfreq: float | None = None,
+    montage: str | None = None,
+    include: Sequence[str] = (),
+    channels: Sequence[str] = (),
+) -> mne.io.BaseRaw:
+    """Open a recording: every format that MNE reads, and tables and arrays.
+
+    The reader is chosen by content, then by suffix. Data are read when they are needed, where MNE can do so. Labels,
+    annotations, bad channels, positions, date and first sample stay as the file has them. From EDF and BDF only the
+    EEG and bipolar channels of the commonest rate come in, and triggers of that rate.
+
+    Parameters
+    ----------
+    path : path
+    units : str or dict of label to str, optional
+        ``V``, ``mV``, ``uV`` or ``nV``, where the file does not say or says it wrong.
+    sfreq : float, optional
+        Hz, for tables and arrays.
+    montage : str, optional
+        Name of a montage that MNE has: its positions replace the file's.
+    include : sequence of str
+        Labels to take as EEG although nobody knows them.
+    channels : sequence of str
+        Labels or canonical names: no other channel is taken as EEG.
+
+    Raises
+    ------
+    RecordingError
+        See spec preprocessing.md, section 10: each code is one way in which a file can be bad.
+
+    Examples
+    --------
+    >>> raw = read_recording("night.edf")  # doctest: +SKIP
+    """
+    path = Path(path)
+    request = Request(units, sfreq, tuple(include), tuple(channels))
+    raw, opened = reader_of(path)(path, request)
+    check_rate(float(raw.info["sfreq"]), path.name)
+    raw, cut = readable_part(raw, path)
+    check_request((*raw.ch_names, *(use.sources[0] for use in opened.dropped)), request, path.name)
+    if montage is not None:
+        set_montage(raw, montage)
+    raw.info["temp"] = replace(opened, notes=(*opened.notes, *cut))
+    return raw
+
+
+def load_signal(
+    path: str | Path,
+    *,
+    units: Units | None = None,
+    sfreq: float | None = None,
+    montage: str | None = None,
+    include: Sequence[str] = (),
+    channels: Sequence[str] = (),
+    non_finite: NonFinite = "refuse",
+) -> tuple[Signal, mne.io.BaseRaw]:
+    """Read a recording as a Signal, with the Raw that it comes from; parameters as in `read_recording` and `to_signal`."""
+    raw = read_recording(path, units=units, sfreq=sfreq, montage=montage, include=include, channels=channels)
+    return to_signal(raw, name=Path(path).name, include=include, non_finite=non_finite), raw
+
+
+def to_signal(
+    raw: mne.io.BaseRaw, *, name: str = "recording", include: Sequence[str] = (), non_finite: NonFinite = "refuse"
+) -> Signal:
+    """Return the EEG and bipolar channels in volts, under canonical names, checked.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Stays as it is.
+    name : str
+        For messages and tables.
+    include : sequence of str
+        Labels to take as EEG although nobody knows them.
+    non_finite : str
+        ``refuse``, or ``interpolate``: linearly over at most 0.1 s, else the channel becomes bad and zero.
+
+    Returns
+    -------
+    Signal
+        Positions are the file's, else the frozen table's by name; annotations count from the first sample.
+
+    Raises
+    ------
+    RecordingError
+        ``no_channels``, ``non_finite``, ``constant_data``, ``bad_positions``, ``bad_rate``, ``cannot_read``.
+    """
+    temp = raw.info.get("temp")
+    opened = temp if isinstance(temp, Opened) else Opened()
+    request = replace(opened.request, include=(*opened.request.include, *include))
+    check_request((*raw.ch_names, *(use.sources[0] for use in opened.dropped)), request, name)
+    sfreq = float(raw.info["sfreq"])
+    check_rate(sfreq, name)
+    places = _places(raw, name)
+    located = [bool(np.isfinite(place).all()) for place in places]
+    chosen = select(raw.ch_names, request, _stated_types(raw), located)
+    if not chosen.picks:
+        raise no_channels(raw.ch_names, name)
+    with quietly(name) as warned:
+        data = raw.get_data(picks=list(chosen.picks), verbose="ERROR").astype(np.float64, copy=False)
+    marked = [chosen.names[i] for i, pick in enumerate(chosen.picks) if raw.ch_names[pick] in raw.info["bads"]]
+    found = Signal(
+        data,
+        chosen.names,
+        places[list(chosen.picks)],
+        sfreq,
+        annotations=_annotations(raw, chosen),
+        bads=tuple(marked),
+        plan=ChannelPlan(chosen.uses + opened.dropped),
+        notes=(*opened.notes, *warned, *_doubles(chosen)),
+        name=name,
+    )
+    return _checked(_placed(found), non_finite, opened.lines)
+
+
+def array_to_signal(
+    data: ArrayLike,
+    ch_names: Sequence[str],
+    sfreq: float,
+    *,
+    unit: str = "V",
+    name: str = "array",
+    include: Sequence[str] = (),
+    non_finite: NonFinite = "refuse",
+) -> Signal:
+    """Return an array as a Signal: what a channel is, its label tells.
+
+    Parameters
+    ----------
+    data : array_like, shape (n_channels, n_times)
+    ch_names : sequence of str
+    sfreq : float
+        Hz.
+    unit : str
+        ``V``, ``mV``, ``uV`` or ``nV``.
+
+    Raises
+    ------
+    RecordingError
+        As `to_signal`, and ``bad_shape``.
+    UsageError
+        ``bad_unit``.
+    """
+    array = np.asarray(data)
+    labels = [str(label) for label in ch_names]
+    if array.ndim != 2 or len(array) != len(labels):
+        raise ChannelError(
+            "bad_shape",
+            f"{name}: an array of shape {array.shape} with {len(labels)} names",
+            hint="wanted (n_channels, n_times) and one name per channel",
+        )
+    factor = volts_per(unit)
+    if factor is None:
+        raise UsageError("bad_unit", f"unit={unit!r} is no unit of voltage", hint="give V, mV, uV or nV")
+    check_rate(float(sfreq), name)
+    request = Request(include=tuple(include))
+    check_request(labels, request, name)
+    chosen = select(labels, request)
+    if not chosen.picks:
+        raise no_channels(labels, name)
+    volts = array[list(chosen.picks)].astype(np.float64) * factor
+    nowhere = np.full((len(volts), 3), np.nan)
+    found = Signal(
+        volts,
+        chosen.names,
+        nowhere,
+        float(sfreq),
+        plan=ChannelPlan(chosen.uses),
+        notes=_doubles(chosen),
+        name=name,
+    )
+    return _checked(_placed(found), non_finite, None)
+
+
+def _stated_types(raw: mne.io.BaseRaw) -> list[str] | None:
+    """Return MNE's types; where a format has none, MNE calls everything ``eeg``, and labels decide (section 9, step 5)."""
+    import mne
+
+    types: list[str] = raw.get_channel_types()
+    if isinstance(raw, mne.io.Raw | mne.io.RawArray):
+        return types
+    return None if set(types) <= {"eeg", "stim"} else types
+
+
+def _places(raw: mne.io.BaseRaw, name: str) -> NDArray[np.float64]:
+    """Return the file's positions, shape (n_channels, 3), metres; NaN where it has none."""
+    places = np.array([channel["loc"][:3] for channel in raw.info["chs"]], np.float64).reshape(-1, 3)
+    places[~places.any(axis=1)] = np.nan
+    far = np.linalg.norm(places, axis=1) > 1
+    if far.any():
+        which = [raw.ch_names[i] for i in np.flatnonzero(far)]
+        raise ChannelError(
+            "bad_positions",
+            f"{name}: {', '.join(which[:3])} more than 1 m from the head's centre",
+            hint="positions must be in metres; divide by 1000 if they are in millimetres",
+        )
+    return places
+
+
+def _annotations(raw: mne.io.BaseRaw, chosen: Selection) -> tuple[Annotation, ...]:
+    """Return annotations counted from the first sample, exact repetitions once."""
+    names = {raw.ch_names[pick]: name for pick, name in zip(chosen.picks, chosen.names, strict=True)}
+    told = raw.annotations
+    found = [
+        Annotation(
+            float(onset - raw.first_time), float(duration), str(text), tuple(names.get(c, c) for c in told.ch_names[i])
+        )
+        for i, (onset, duration, text) in enumerate(zip(told.onset, told.duration, told.description, strict=True))
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _doubles(chosen: Selection) -> tuple[str, ...]:
+    return tuple(f"{use.sources[0]}: {use.reason}" for use in chosen.uses if "a second time" in use.reason)
+
+
+def _placed(signal: Signal) -> Signal:
+    """Fill unknown positions from the frozen table, by name."""
+    places, filled = signal.ch_pos.copy(), 0
+    for i, name in enumerate(signal.ch_names):
+        if not np.isfinite(places[i]).all() and (known := head_position(name)) is not None:
+            places[i] = known
+            filled += 1
+    note = (f"positions of {filled} channels are the standard table's",) if filled else ()
+    return replace(signal, ch_pos=places, notes=signal.notes + note)
+
+
+def _checked(signal: Signal, policy: NonFinite, lines: NDArray[np.int64] | None) -> Signal:
+    """Refuse or report what the data themselves show (section 9, step 5)."""
+    data, bads, repaired = finite(
+        np.asarray(signal.data, np.float64), signal.ch_names, signal.sfreq, signal.name, policy, lines
+    )
+    flat = constant(data, signal.ch_names, signal.name)
+    notes = (*signal.notes, *repaired, *flat, *plausible_unit(data, signal.sfreq))
+    return replace(signal, data=data, bads=tuple(dict.fromkeys(signal.bads + bads)), notes=notes)

@@ -1,0 +1,160 @@
+"""Whatever a user hands over as a recording → Signals, one per continuous stretch. Reading is left to `read`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from eegora.errors import ChannelError, UsageError
+from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.signal import Signal
+from eegora.windows import Windows
+
+if TYPE_CHECKING:
+    import mne
+
+    Source: TypeAlias = str | Path | mne.io.BaseRaw | mne.BaseEpochs | tuple[Any, ...] | Signal | Windows
+
+
+def prepare_source(source: Source, run: Callable[[Signal], Windows], *, exclude: Sequence[str] = ()) -> Windows:
+    """Turn a source into windows.
+
+    Parameters
+    ----------
+    source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]) or Signal
+    run : callable
+        What makes windows of one continuous signal.
+    exclude : sequence of str
+        Channels to leave out.
+
+    Raises
+    ------
+    UsageError
+        ``bad_source``.
+    RecordingError
+    """
+    import mne
+
+    if isinstance(source, mne.BaseEpochs):
+        return _epochs(source, run, exclude)
+    return run(without(as_signal(source), exclude))
+
+
+def as_signal(source: Source) -> Signal:
+    """Return one continuous source as a Signal."""
+    import mne
+
+    from eegora.recordings import read
+
+    if isinstance(source, Signal):
+        return source
+    if isinstance(source, str | Path):
+        return read.load_signal(source)[0]
+    if isinstance(source, mne.io.BaseRaw):
+        return read.to_signal(source, name=_name(source))
+    if isinstance(source, tuple) and len(source) in (3, 4):
+        data, ch_names, sfreq, *unit = source
+        return read.array_to_signal(np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V")
+    raise UsageError(
+        "bad_source",
+        f"a {type(source).__name__} is no recording; wanted a path, an mne Raw or Epochs, or (array, ch_names, sfreq)",
+    )
+
+
+def without(signal: Signal, exclude: Sequence[str]) -> Signal:
+    """Return a signal without some channels.
+
+    Raises
+    ------
+    ChannelError
+        ``no_such_channel`` with the nearest names.
+    """
+    gone = {row for wanted in exclude for row in _rows(signal, wanted)}
+    if not gone:
+        return signal
+    keep = [i for i, name in enumerate(signal.ch_names) if name not in gone]
+    return replace(
+        signal,
+        data=signal.data[keep],
+        ch_names=tuple(signal.ch_names[i] for i in keep),
+        ch_pos=signal.ch_pos[keep],
+        bads=tuple(name for name in signal.bads if name not in gone),
+        plan=signal.plan.dropping(gone, "excluded by the user"),
+    )
+
+
+def _name(raw: mne.io.BaseRaw) -> str:
+    """Return the file's name of a Raw that came from one."""
+    files = [f for f in raw.filenames if f is not None]
+    return Path(files[0]).name if files else "Raw"
+
+
+def _epochs(epochs: mne.BaseEpochs, run: Callable[[Signal], Windows], exclude: Sequence[str]) -> Windows:
+    """Prepare every epoch as a short recording of its own, its windows placed at the epoch's own time."""
+    import mne
+
+    from eegora.recordings import read
+
+    first = getattr(epochs, "first_samp", 0) or 0
+    data = epochs.get_data(copy=False)
+    parts = []
+    for i, sample in enumerate(epochs.events[:, 0]):
+        raw = mne.io.RawArray(data[i], epochs.info, verbose="ERROR")
+        windows = run(without(read.to_signal(raw, name="Epochs"), exclude))
+        start = (sample - first) / epochs.info["sfreq"] + epochs.tmin
+        parts.append(replace(windows, onsets=windows.onsets + start))
+    return join(parts, note="epochs: each was filtered and cut on its own; filter the recording before epoching")
+
+
+def join(parts: Sequence[Windows], *, note: str) -> Windows:
+    """Join windows of equal channels and length, one after the other."""
+    first = parts[0]
+    lengths = [len(part) for part in parts]
+
+    def whole(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        if name in ("scale", "shift"):
+            values = [np.broadcast_to(v, (n, *v.shape[1:])) for v, n in zip(values, lengths, strict=True)]
+            widest = tuple(max(sizes) for sizes in zip(*(v.shape[1:] for v in values), strict=True))
+            values = [np.broadcast_to(v, (n, *widest)) for v, n in zip(values, lengths, strict=True)]
+        return np.concatenate(values)
+
+    offset = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+    return replace(
+        first,
+        data=whole("data"),
+        onsets=whole("onsets"),
+        index=whole("index") + offset,
+        n_valid=whole("n_valid"),
+        scale=whole("scale"),
+        shift=whole("shift"),
+        flags=tuple(flag for part in parts for flag in part.flags),
+        notes=(*dict.fromkeys(n for part in parts for n in part.notes), note),
+        annotations=(),
+    )
+
+
+def marked_bad(signal: Signal, bads: Sequence[str]) -> Signal:
+    """Return a signal with more channels marked bad.
+
+    Raises
+    ------
+    ChannelError
+        ``no_such_channel`` with the nearest names.
+    """
+    names = [row for wanted in bads for row in _rows(signal, wanted)]
+    return replace(signal, bads=tuple(dict.fromkeys((*signal.bads, *names))))
+
+
+def _rows(signal: Signal, wanted: str) -> list[str]:
+    """Find a channel by its name in the recording or by its canonical one."""
+    labels = {use.row: (use.row, *use.sources) for use in signal.plan.uses if use.row is not None}
+    hit = [row for row in signal.ch_names if any(same_electrode(wanted, label) for label in labels.get(row, (row,)))]
+    if not hit:
+        near = " ".join(nearest_names(wanted, signal.ch_names))
+        raise ChannelError("no_such_channel", f"{signal.name}: no channel {wanted!r}; nearest are {near}")
+    return hit

@@ -1,0 +1,230 @@
+"""The four panels of the demo's picture: traces, channel plan, spectrum, attention. Each draws into an axes it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegora.plan import ChannelPlan
+from eegora.recordings.channels import same_electrode
+from eegora.report.head import draw_map, draw_outline, flat_positions
+from eegora.report.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, bare
+from eegora.signal import Annotation, Array, Signal
+from eegora.windows import Windows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.gridspec import SubplotSpec
+
+    from eegora.results import Attention
+
+MOST_TRACES = 32
+SECONDS = 12.0
+SPECTRUM_SECONDS = 300.0  # enough for a smooth spectrum, short enough for a day's recording
+
+
+def draw_traces(axes: Axes, signal: Signal, *, seconds: float = SECONDS) -> None:
+    """Draw the beginning of a recording, channels stacked, with a scale bar, annotations shaded, bad channels in red."""
+    n_times = min(signal.n_times, round(seconds * signal.sfreq))
+    shown = np.unique(np.linspace(0, len(signal.ch_names) - 1, MOST_TRACES).round().astype(int))
+    volts = signal.to_volts()[shown, :n_times] * 1e6
+    volts = volts - np.median(volts, axis=-1, keepdims=True)
+    names = [signal.ch_names[i] for i in shown]
+    low, high = np.percentile(volts, [2.5, 97.5], axis=-1)
+    step = float(np.median(high - low)) or 1.0
+    times = np.arange(n_times) / signal.sfreq
+    for row, (name, trace) in enumerate(zip(names, volts, strict=True)):
+        color = RED if name in signal.bads else INK
+        # clipped so that one loose electrode does not hide the others
+        axes.plot(times, np.clip(trace / step, -2.5, 2.5) - row, color=color, linewidth=0.55, zorder=2)
+    axes.set_yticks(-np.arange(len(names)), names, fontsize=8 if len(names) <= 24 else 6.5)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_color(RED if name in signal.bads else INK)
+    end = n_times / signal.sfreq
+    axes.set(xlim=(0, end), ylim=(-len(names) + 0.1, 1.2), xlabel="seconds")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _shade(axes, signal.annotations, names, end)
+    _scale_bar(axes, step, end)
+    some = "" if len(names) == len(signal.ch_names) else f"{len(names)} of {len(signal.ch_names)} channels, "
+    axes.set_title(f"Recording ({some}first {end:g} s, as recorded)")
+
+
+def draw_plan(axes: Axes, signal: Signal, windows: Windows) -> None:
+    """Draw which electrodes reach the model, and as what: alone, as derivations (lines), filled in, or not at all."""
+    rows = windows.ch_names
+    pairs = [row.split("-") for row in rows if "-" in row]
+    alone = [row for row in rows if "-" not in row]
+    used = list(dict.fromkeys([name for pair in pairs for name in pair] + alone))
+    filled = {use.row for use in windows.plan.uses if use.action == "filled"}
+    place = dict(zip(rows, flat_positions(rows, windows.ch_pos), strict=True))
+    place |= {n: xy for n, xy in zip(used, flat_positions(used), strict=True) if n not in place}
+    place |= dict(zip(signal.ch_names, flat_positions(signal.ch_names, signal.ch_pos), strict=True))
+    left = [n for n in signal.ch_names if "-" not in n and not any(same_electrode(n, u) for u in used)]
+    names = [*used, *left]
+    draw_outline(axes, radius=_reach([place[n] for n in names]))
+    for first, second in pairs:
+        _arrow(axes, place[first], place[second])
+    size = 7.0 if len(names) <= 32 else 5.0
+    for name in names:
+        face, edge, ink = (BLUE, BLUE, "white") if name not in left else ("white", "#b5b5b5", GREY)
+        if name in filled:
+            face, edge, ink = "white", ORANGE, INK
+        box = {"boxstyle": "circle,pad=0.25", "facecolor": face, "edgecolor": edge, "linewidth": 1.0}
+        label = {"ha": "center", "va": "center", "fontsize": size, "zorder": 4}
+        axes.text(*place[name], f"{name:^3}", color=ink, bbox=box, **label) if np.isfinite(place[name]).all() else None
+    axes.set_title(f"Channel plan ({windows.plan})")
+
+
+def describe_plan(axes: Axes, plan: ChannelPlan, *, most: int = 4, width: int = 74) -> None:
+    """Write what the drawing cannot show: what lines mean, renamed channels, and dropped ones with the reason."""
+    lines = []
+    if any(use.action == "derived" for use in plan.uses):
+        lines.append("Each line is one derivation; its arrow points from the first electrode to the one subtracted.")
+    if any(use.action == "filled" for use in plan.uses):
+        lines.append("Orange: filled in, not measured.")
+    if renamed := [f"{' '.join(u.sources)} → {u.row}" for u in plan.uses if u.action == "renamed"]:
+        lines.append(f"Renamed: {_some(renamed, 8)}.")
+    reasons: dict[str, list[str]] = {}
+    for use in plan.uses:
+        if use.action == "dropped":
+            reasons.setdefault(use.reason or "no reason given", []).extend(use.sources)
+    lines += [f"Dropped ({reason}): {_some(labels, 8)}." for reason, labels in reasons.items()]
+    text = [part for line in lines for part in wrap(line, width)]
+    if len(text) > most:
+        text = [*text[: most - 1], text[most - 1][: width - 2] + " …"]
+    bare(axes)
+    axes.text(0.5, 1, "\n".join(text), ha="center", va="top", fontsize=8, color=GREY, linespacing=1.5)
+
+
+def draw_spectrum(axes: Axes, signal: Signal, windows: Windows) -> None:
+    """Draw the power spectrum before and after preparation: median over channels and the middle 80 %."""
+    top = 0.0
+    before = signal.to_volts()[None, :, : round(SPECTRUM_SECONDS * signal.sfreq)]
+    whole = (windows.n_valid == windows.data.shape[-1]) & (windows.onsets < SPECTRUM_SECONDS)
+    after = windows.to_volts()[whole if whole.any() else slice(1)]
+    n_rows = len(windows.ch_names)
+    for volts, sfreq, color, text in (
+        (before, signal.sfreq, GREY, f"recorded, {len(signal.ch_names)} channels at {signal.sfreq:g} Hz"),
+        (after, windows.sfreq, BLUE, f"prepared, {n_rows} rows at {windows.sfreq:g} Hz, back in µV"),
+    ):
+        frequencies, power = spectrum(volts * 1e6, sfreq)
+        low, median, high = np.percentile(power, [10, 50, 90], axis=0)
+        axes.fill_between(frequencies, low, high, color=color, alpha=0.18, linewidth=0)
+        axes.plot(frequencies, median, color=color, linewidth=1.4, label=text)
+        top = max(top, float(frequencies[-1]))
+        if color == GREY:
+            _mark_mains(axes, frequencies, median)
+            bulk = median[(frequencies >= 1) & (frequencies <= 45)]
+    axes.set(xscale="log", yscale="log", xlim=(0.5, top), xlabel="Hz", ylabel="µV² / Hz")
+    if bulk.size and bulk.min() > 0:  # what a filter pushes to nothing must not flatten the rest
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], bulk.min() / 1e3))
+    ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if t <= top]
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.minorticks_off()
+    axes.grid(color=PALE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(loc="lower left")
+    axes.set_title("Spectrum before and after preparation")
+
+
+def spectrum(data: Array, sfreq: float) -> tuple[Array, Array]:
+    """Return frequencies (Hz, above 0) and power density, shape (n_channels, n_frequencies), averaged over windows.
+
+    Welch's method: 4 s pieces, half overlapping, Hann.
+    """
+    from scipy.signal import welch
+
+    n_times = data.shape[-1]
+    frequencies, power = welch(data, sfreq, nperseg=min(n_times, round(4 * sfreq)), axis=-1)
+    return frequencies[1:], np.maximum(power.mean(axis=0)[:, 1:], 1e-12)
+
+
+def draw_attention(spec: SubplotSpec, attention: Attention, ch_pos: Array) -> None:
+    """Draw each query's mean attention over the head, with the names of its three favourite channels."""
+    figure = spec.get_gridspec().figure
+    mean = attention.mean() * 100
+    n_queries = len(mean)
+    n_columns = n_queries if n_queries <= 3 else (n_queries + 1) // 2
+    n_rows = -(-n_queries // n_columns)
+    grid = spec.subgridspec(n_rows, n_columns + 1, width_ratios=[1.0] * n_columns + [0.07], wspace=0.08, hspace=0.32)
+    flat = flat_positions(attention.ch_names, ch_pos)
+    limits = (0.0, float(mean.max()))
+    image: Any = None
+    for query, best in enumerate(attention.top_channels(3)):
+        axes = figure.add_subplot(grid[divmod(query, n_columns)])
+        image = draw_map(axes, mean[query], flat, limits=limits)
+        words = "\n".join(f"{name} {weight:.1%}" for name, weight in best)
+        axes.text(0, axes.get_ylim()[0] - 0.04, words, ha="center", va="top", fontsize=6.5, color=INK, linespacing=1.25)
+        axes.set_title(f"query {query + 1}", fontsize=8, fontweight="normal", loc="center", pad=2)
+    bar = figure.colorbar(image, cax=figure.add_subplot(grid[:, -1]))
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.set_label(f"% of a query's attention (even share {100 / mean.shape[1]:.1f})", fontsize=8)
+    bar.ax.tick_params(labelsize=7.5)
+
+
+def draw_note(axes: Axes, text: str) -> None:
+    """Fill a panel with a note on why there is nothing to see."""
+    axes.set(xticks=[], yticks=[], facecolor="#f3f3f3")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    style = {"ha": "center", "va": "center", "fontsize": 11, "color": GREY, "linespacing": 1.6}
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, **style)
+
+
+def _shade(axes: Axes, annotations: Sequence[Annotation], names: Sequence[str], end: float) -> None:
+    last = -np.inf  # where the previous text stands
+    for note in annotations:
+        if note.onset >= end or note.onset + note.duration < 0:
+            continue
+        stop = min(note.onset + max(note.duration, 0.02), end)
+        rows = [names.index(n) for n in note.ch_names if n in names] or [-1, len(names) - 1]
+        bottom, height = -max(rows) - 0.5, max(rows) - min(rows) + 1.0
+        box = {"color": ORANGE, "alpha": 0.22, "linewidth": 0, "zorder": 1}
+        axes.broken_barh([(note.onset, stop - note.onset)], (bottom, height), **box)
+        if note.onset - last > 0.012 * end * (len(note.text) + 2):
+            style = {"ha": "left", "va": "bottom", "fontsize": 7.5, "color": "#8a5a00", "clip_on": True}
+            axes.text(note.onset + 0.003 * end, 0.82, note.text, **style)
+            last = note.onset
+
+
+def _scale_bar(axes: Axes, step: float, end: float) -> None:
+    size = max((m * 10.0**e for e in range(-3, 7) for m in (1, 2, 5) if m * 10.0**e <= 2 * step), default=step)
+    bottom = axes.get_ylim()[0] + 0.2
+    x = 1.012 * end
+    axes.plot([x, x], [bottom, bottom + size / step], color=INK, linewidth=2, clip_on=False, solid_capstyle="butt")
+    style = {"rotation": 90, "ha": "left", "va": "bottom", "fontsize": 8, "clip_on": False}
+    axes.text(x + 0.006 * end, bottom, f"{size:g} µV", **style)
+
+
+def _mark_mains(axes: Axes, frequencies: Array, power: Array) -> None:
+    """Mark 50 and 60 Hz where the spectrum has a peak there."""
+    for mains in (50, 60):
+        near = np.abs(frequencies - mains) <= 0.6
+        around = (np.abs(frequencies - mains) > 1.5) & (np.abs(frequencies - mains) < 6)
+        if near.any() and around.any() and (ratio := power[near].max() / np.median(power[around])) > 2:
+            axes.axvline(mains, color=RED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+            style = {"rotation": 90, "ha": "right", "va": "top", "fontsize": 8, "color": RED}
+            text = f"mains {mains} Hz, {ratio:.0f} × its surroundings"
+            axes.text(mains * 0.98, 0.99, text, transform=axes.get_xaxis_transform(), **style)
+
+
+def _arrow(axes: Axes, start: Array, stop: Array) -> None:
+    axes.plot(*np.stack([start, stop], axis=-1), color=GREEN, linewidth=1.6, zorder=2, solid_capstyle="round")
+    angle = float(np.degrees(np.arctan2(*(stop - start)[::-1]))) - 90
+    middle = start + 0.53 * (stop - start)
+    axes.plot(*middle[:, None], marker=(3, 0, angle), markersize=6, color=GREEN, markeredgewidth=0, zorder=3)
+
+
+def _reach(places: Sequence[Array]) -> float:
+    """Return the radius of a head that holds all these, 1 at least."""
+    far = [float(np.hypot(*xy)) for xy in places if np.isfinite(xy).all()]
+    return max([1.0, *(r - 0.1 for r in far)])
+
+
+def _some(words: Sequence[str], most: int) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more

@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from eegora.recordings.channels import alias, nearest_names, parse_label, same_electrode
+
+CASES = json.loads((Path(__file__).parents[1] / "data/recordings/preprocessing-channel-names.json").read_text())[
+    "cases"
+]
+
+
+def test_there_are_92_labels():
+    assert len(CASES) == 92
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["raw"] for case in CASES])
+def test_a_label_means_what_the_vectors_say(case):
+    label = parse_label(case["raw"])
+    assert (label.kind, label.name, label.reference) == (case["kind"], case["canonical"], case["reference"])
+    assert label.raw == case["raw"]
+
+
+def test_e1_is_an_eye_unless_there_is_an_e3():
+    assert parse_label("E1", ["E1", "E2", "Cz"]).kind == "eog"
+    assert parse_label("E2-M1", ["E1-M2", "E2-M1"]).kind == "eog"
+    assert parse_label("E1", ["E1", "E2", "E3"]).kind == "unknown"
+    assert parse_label("EEG E2", ["EEG E2", "EEG E3"]).kind == "unknown"
+
+
+def test_t4_a2_is_a_derivation_where_the_chain_has_a1_t3():
+    chain = ["FP1-F7", "A1-T3", "T4-A2"]
+    assert parse_label("T4-A2", chain).name == "T4-A2"
+    assert parse_label("T4-A2", chain).kind == "bipolar"
+    assert parse_label("T4-A2", ["C3-A2", "T4-A2"]).name == "T4"
+
+
+def test_nul_and_blanks_around_a_label_do_not_count():
+    assert parse_label("EEG FP1-REF\0\0 ").name == "Fp1"
+
+
+def test_an_electrode_against_itself_is_unknown():
+    assert parse_label("C3-C3").kind == "unknown"
+
+
+def test_aliases_work_both_ways_and_in_any_case():
+    assert alias("t3") == "T7"
+    assert alias("P8") == "T6"
+    assert alias("Cz") is None
+    assert same_electrode("T5-o1", "P7-O1")
+    assert not same_electrode("A1", "M1")
+
+
+def test_nearest_names_come_closest_first():
+    assert nearest_names("FP1", ["Oz", "Fp2", "Fpz", "Fp1"], 2) == ("Fp1", "Fp2")
