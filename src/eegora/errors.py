@@ -19,7 +19,7 @@ from __future__ import annotations
 # readable but unusable leaves with 3 (spec preprocessing.md, section 10).
 NOT_UNDERSTOOD = frozenset(
     "not_found empty_file unknown_format bad_header cannot_read ragged text_cell needs_sfreq needs_units"
-    " bad_checkpoint bad_recipe".split()
+    " bad_checkpoint bad_recipe bad_manifest".split()
 )
 
 

@@ -1,104 +1,139 @@
-"""A checkpoint → a network that is proven whole: every tensor of the file accounted for, every parameter filled.
+"""`load_model`: a name → a Model. Finds the checkpoint, says where it comes from, refuses one that is another variant's.
 
-Knows the order of the steps; names and algebra come from the model's `ModelCode`, files from `checkpoints`.
+Knows the order of the steps; files are `checkpoints`' work, filling a network `assembly`'s.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from eegora.checkpoints.read import read_config, read_tensors
-from eegora.checkpoints.rename import Coverage, new_names, rename
-from eegora.checkpoints.synthetic import synthetic_state_dict
-from eegora.spec import Config, ModelCode, Tensors
-
-if TYPE_CHECKING:
-    import torch
-
-CONSTANT = "constant"  # the layout's rule for tensors that a file may leave out
+from eegora import assembly, registry
+from eegora.compute.device import choose_device, exact_float32
+from eegora.errors import CheckpointError, UsageError
+from eegora.model import Model
+from eegora.spec import ModelCode, ModelSpec, Variant
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A network with its parameters.
+def load_model(
+    name: str,
+    variant: str | None = None,
+    *,
+    checkpoint: Path | str | None = None,
+    config: Path | str | Mapping[str, Any] | None = None,
+    untrained: int | bool | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    offline: bool = False,
+) -> Model:
+    """Load a model.
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-        In eval mode, without gradients, on the CPU.
-    config : dict
-    coverage : Coverage
-        What became of every tensor of the file.
-    notes : tuple of str
-        Remarks on the checkpoint's contents.
-    """
-
-    network: torch.nn.Module
-    config: dict[str, Any]
-    coverage: Coverage
-    notes: tuple[str, ...] = ()
-
-
-def load_network(
-    code: ModelCode, path: Path | str, *, config: Path | str | Config | None = None, dtype: str = "float32"
-) -> Loaded:
-    """Load a checkpoint file, strictly.
+    Without `checkpoint`, the published one is looked for in a bundle (``EEGORA_BUNDLE``), then in the Hugging Face cache,
+    and downloaded last, announced in one line on stderr.
 
     Parameters
     ----------
-    code : ModelCode
-    path : path-like
-        .safetensors, .pt or .ckpt.
+    name : str
+        ``model-variant`` (``eegora models`` lists them), or a model alone with a `checkpoint` that tells the variant.
+    variant : str, optional
+    checkpoint : path, optional
+        A checkpoint file of your own.
     config : path or dict, optional
-        Fields that win over what the tensors' shapes tell.
+        A config.json or fields of it, where the tensors do not tell everything or another choice is wanted.
+    untrained : int or bool, optional
+        Seed: fill the full-size network with random parameters instead; every output says so.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     dtype : str
-        Number format of the parameters.
+        ``float32``, ``float64``, ``bfloat16`` or ``float16``.
+    offline : bool
+        Never ask the network; also ``HF_HUB_OFFLINE``.
+
+    Returns
+    -------
+    Model
 
     Raises
     ------
-    CheckpointError
-        ``not_found``, ``bad_checkpoint``, ``not_this_model`` or ``does_not_fit``; nothing is ever half loaded.
+    UsageError, CheckpointError, HubError, DeviceError
+
+    Examples
+    --------
+    >>> import eegora
+    >>> model = eegora.load_model("luna-base", untrained=0)  # doctest: +SKIP
     """
-    return _assemble(code, read_tensors(path), str(path), _fields(config), dtype)
+    folder, spec, found = registry.find(name, variant)
+    place = choose_device(device, dtype)
+    code = registry.code(folder)
+    classes: tuple[str, ...] = ()
+    if untrained is not None and untrained is not False:
+        if checkpoint is not None:
+            raise UsageError("bad_options", "a checkpoint and `untrained` exclude each other; give one of them")
+        seed = 0 if untrained is True else int(untrained)
+        chosen = found or spec.variants[0]
+        loaded = assembly.untrained_network(code, chosen.config, fields=config, seed=seed, dtype=dtype)
+        record: dict[str, Any] = {"source": "untrained", "name": f"untrained, seed {seed}", "seed": seed}
+    else:
+        if checkpoint is None and found is None:
+            variants = ", ".join(registry.full_name(spec, v) for v in spec.variants)
+            raise UsageError(
+                "which_variant",
+                f"{spec.title} has several variants: {variants}",
+                hint="name one, or give --checkpoint FILE whose tensors tell",
+            )
+        loaded, record, classes = _load(code, found, checkpoint, config, dtype, offline)
+    exact_float32()
+    loaded.network.to(place.name)
+    return Model(
+        spec,
+        code,
+        loaded,
+        variant=_variant_of(spec, found, loaded.config, str(record["name"])),
+        device=place,
+        checkpoint=record,
+        classes=classes,
+    )
 
 
-def untrained_network(
-    code: ModelCode, config: Config, *, fields: Path | str | Config | None = None, seed: int = 0, dtype: str = "float32"
-) -> Loaded:
-    """Fill a network of this configuration with seeded random parameters, through the same loader."""
-    import torch
+def _load(
+    code: ModelCode,
+    variant: Variant | None,
+    checkpoint: Path | str | None,
+    config: Path | str | Mapping[str, Any] | None,
+    dtype: str,
+    offline: bool,
+) -> tuple[Any, dict[str, Any], tuple[str, ...]]:
+    """Find and load a checkpoint file; return the network, the record of where it comes from, and its classes."""
+    from eegora.checkpoints.read import read_metadata
+    from eegora.checkpoints.resolve import resolve
 
-    layout = {key: entry for key, entry in code.layout(config).items() if entry[1] != CONSTANT}
-    tensors = {key: torch.from_numpy(value) for key, value in synthetic_state_dict(layout, seed).items()}
-    return _assemble(code, tensors, f"untrained checkpoint, seed {seed}", {**config, **(_fields(fields) or {})}, dtype)
+    found = resolve(variant.published if variant else None, given=checkpoint, offline=offline, say=_announce)
+    loaded = assembly.load_network(code, found.path, config=config or found.config_path, dtype=dtype)
+    return loaded, found.record(), class_names(read_metadata(found.path).get("classes", ""))
 
 
-def _fields(config: Path | str | Config | None) -> Config | None:
-    """Read a configuration that is a file."""
-    return read_config(config) if isinstance(config, str | Path) else config
+def class_names(text: str) -> tuple[str, ...]:
+    """Read the class names in a checkpoint's metadata: a JSON list, or separated by commas."""
+    names = json.loads(text) if text.startswith("[") else text.split(",")
+    return tuple(name for item in names if (name := str(item).strip()))
 
 
-def _assemble(
-    code: ModelCode, tensors: Mapping[str, torch.Tensor], path: str, fields: Config | None, dtype: str
-) -> Loaded:
-    import torch
+def _variant_of(spec: ModelSpec, wanted: Variant | None, config: dict[str, Any], name: str) -> str:
+    """Name the variant that a configuration is, and refuse one that is not what was asked for."""
+    same = [v for v in spec.variants if all(config.get(key) == value for key, value in v.config.items())]
+    found = same[0].name if same else "custom"
+    if wanted is not None and found != wanted.name:
+        hint = registry.full_name(spec, same[0]) if same else spec.name
+        raise CheckpointError(
+            "wrong_variant",
+            f"{name} is {spec.title} {found}, {wanted.name} was asked for",
+            hint=f"--model {hint}",
+        )
+    return found
 
-    rules = code.renames(tensors, fields or {})
-    names, _ = new_names(tensors, rules)
-    config = code.detect({new: tuple(tensors[old].shape) for old, new in names.items()})
-    config |= {key: value for key, value in (fields or {}).items() if key in config}
-    layout = code.layout(config)
-    wanted = {key: shape for key, (shape, _) in layout.items()}
-    optional = {key for key, (_, rule) in layout.items() if rule == CONSTANT}
-    found, coverage = rename(tensors, rules, wanted, optional)
-    coverage.raise_for(path)
-    with torch.device("meta"):
-        network = code.build(config)
-    number = getattr(torch, dtype)
-    state: Tensors = {key: value.to(number) for key, value in code.fold(found, config).items()}
-    network.load_state_dict(state, strict=True, assign=True)
-    network.eval().requires_grad_(False)
-    return Loaded(network, config, coverage, code.remarks(found, config) if code.remarks else ())
+
+def _announce(line: str) -> None:
+    sys.stderr.write(line + "\n")

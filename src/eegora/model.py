@@ -1,12 +1,11 @@
-"""`load_model` and `Model`: one model, ready. Prepares, batches, runs, labels the axes and keeps the record.
+"""`Model`: one model, ready. Prepares, batches, runs, labels the axes and keeps the record.
 
-Knows no model by name; what a model computes is in its folder, reached through `registry`.
+Knows no model by name; what a model computes is in its folder, where its parameters come from is `loading`'s affair.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import numpy as np
 
 from eegora import registry
 from eegora.compute.batching import in_batches
-from eegora.compute.device import Device, choose_device, exact_float32
+from eegora.compute.device import Device
 from eegora.errors import ChannelError, CheckpointError, UsageError
 from eegora.provenance import UNTRAINED, Provenance
 from eegora.recipes.recipe import Recipe, Watch, prepare
@@ -24,7 +23,7 @@ from eegora.results.attention import Attention
 from eegora.results.classification import Classification
 from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
-from eegora.spec import ModelCode, ModelSpec, Variant
+from eegora.spec import ModelCode, ModelSpec
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -359,129 +358,6 @@ class Model:
         )
 
 
-def load_model(
-    name: str,
-    variant: str | None = None,
-    *,
-    checkpoint: Path | str | None = None,
-    config: Path | str | Mapping[str, Any] | None = None,
-    untrained: int | bool | None = None,
-    device: str = "auto",
-    dtype: str = "float32",
-    offline: bool = False,
-) -> Model:
-    """Load a model.
-
-    Without `checkpoint`, the published one is looked for in a bundle (``EEGORA_BUNDLE``), then in the Hugging Face cache,
-    and downloaded last, announced in one line on stderr.
-
-    Parameters
-    ----------
-    name : str
-        ``model-variant`` (``eegora models`` lists them), or a model alone with a `checkpoint` that tells the variant.
-    variant : str, optional
-    checkpoint : path, optional
-        A checkpoint file of your own.
-    config : path or dict, optional
-        A config.json or fields of it, where the tensors do not tell everything or another choice is wanted.
-    untrained : int or bool, optional
-        Seed: fill the full-size network with random parameters instead; every output says so.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-    dtype : str
-        ``float32``, ``float64``, ``bfloat16`` or ``float16``.
-    offline : bool
-        Never ask the network; also ``HF_HUB_OFFLINE``.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    UsageError, CheckpointError, HubError, DeviceError
-
-    Examples
-    --------
-    >>> import eegora
-    >>> model = eegora.load_model("luna-base", untrained=0)  # doctest: +SKIP
-    """
-    from eegora import loading
-
-    folder, spec, found = registry.find(name, variant)
-    place = choose_device(device, dtype)
-    code = registry.code(folder)
-    classes: tuple[str, ...] = ()
-    if untrained is not None and untrained is not False:
-        if checkpoint is not None:
-            raise UsageError("bad_options", "a checkpoint and `untrained` exclude each other; give one of them")
-        seed = 0 if untrained is True else int(untrained)
-        chosen = found or spec.variants[0]
-        loaded = loading.untrained_network(code, chosen.config, fields=config, seed=seed, dtype=dtype)
-        record: dict[str, Any] = {"source": "untrained", "name": f"untrained, seed {seed}", "seed": seed}
-    else:
-        if checkpoint is None and found is None:
-            variants = ", ".join(registry.full_name(spec, v) for v in spec.variants)
-            raise UsageError(
-                "which_variant",
-                f"{spec.title} has several variants: {variants}",
-                hint="name one, or give --checkpoint FILE whose tensors tell",
-            )
-        loaded, record, classes = _load(code, found, checkpoint, config, dtype, offline)
-    exact_float32()
-    loaded.network.to(place.name)
-    return Model(
-        spec,
-        code,
-        loaded,
-        variant=_variant_of(spec, found, loaded.config, str(record["name"])),
-        device=place,
-        checkpoint=record,
-        classes=classes,
-    )
-
-
-def _load(
-    code: ModelCode,
-    variant: Variant | None,
-    checkpoint: Path | str | None,
-    config: Path | str | Mapping[str, Any] | None,
-    dtype: str,
-    offline: bool,
-) -> tuple[Any, dict[str, Any], tuple[str, ...]]:
-    """Find and load a checkpoint file; return the network, the record of where it comes from, and its classes."""
-    from eegora import loading
-    from eegora.checkpoints.read import class_names
-    from eegora.checkpoints.resolve import resolve
-
-    published = variant.published if variant else None
-    found = resolve(published, given=checkpoint, offline=offline, say=_announce)
-    loaded = loading.load_network(code, found.path, config=config or found.config_path, dtype=dtype)
-    record = {
-        "source": found.source,
-        "name": found.name,
-        "sha256": found.sha256,
-        "licence": found.licence,
-        "repo": found.repo,
-        "revision": found.revision,
-    }
-    return loaded, {key: value for key, value in record.items() if value}, class_names(found.path)
-
-
-def _variant_of(spec: ModelSpec, wanted: Variant | None, config: dict[str, Any], name: str) -> str:
-    """Name the variant that a configuration is, and refuse one that is not what was asked for."""
-    same = [v for v in spec.variants if all(config.get(key) == value for key, value in v.config.items())]
-    found = same[0].name if same else "custom"
-    if wanted is not None and found != wanted.name:
-        hint = registry.full_name(spec, same[0]) if same else spec.name
-        raise CheckpointError(
-            "wrong_variant",
-            f"{name} is {spec.title} {found}, {wanted.name} was asked for",
-            hint=f"--model {hint}",
-        )
-    return found
-
-
 def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> Recipe:
     """Return a recipe of a model by name, one from a TOML file, or the model's default (see `Model.recipe`)."""
     if isinstance(wanted, Recipe):
@@ -499,10 +375,6 @@ def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> R
         f"{spec.title} has no recipe {str(wanted)!r}; it has {known}",
         hint="--recipe with one of them, or a .toml file (`eegora recipe show` prints one)",
     )
-
-
-def _announce(line: str) -> None:
-    sys.stderr.write(line + "\n")
 
 
 def _at_least_float32(tensor: torch.Tensor) -> torch.dtype:

@@ -19,7 +19,7 @@ class Hub:
 
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)  # (repo, file) → content
     gated: set[str] = field(default_factory=set)  # repositories that want a token
-    refused: int = 0  # a status that every file request gets
+    forbidden: set[str] = field(default_factory=set)  # files that get a 403
     failures: int = 0  # how many file requests get a 503 first
     cut_after: int | None = None  # the next GET breaks off after so many bytes
     url: str = ""
@@ -51,8 +51,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if len(parts) < 5 or parts[2] != "resolve":
                 return self.reply(404)
             repo, revision, file = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
-            if hub.refused:
-                return self.reply(hub.refused)
+            if file in hub.forbidden:
+                return self.reply(403)
             if hub.failures:
                 hub.failures -= 1
                 return self.reply(503)

@@ -16,8 +16,8 @@ WANTED = {"a": (2, 3), "head.w": (4,)}
 
 
 def tensors(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    file: dict[str, torch.Tensor | None] = {"a": torch.ones(2, 3), "final_layer.w": torch.zeros(4)}
-    return {key.replace("__", "."): value for key, value in {**file, **changes}.items() if value is not None}
+    file: dict[str, torch.Tensor | None] = {"a": torch.ones(2, 3), "final_layer__w": torch.zeros(4)}
+    return {key.replace("__", "."): value for key, value in (file | changes).items() if value is not None}
 
 
 def problem(file: dict[str, torch.Tensor], wanted: dict[str, tuple[int, ...]] = WANTED) -> str:
@@ -43,6 +43,10 @@ def test_every_tensor_is_used_renamed_or_dropped() -> None:
     assert str(coverage) == "2 used (2 of them renamed), 2 dropped"
 
 
+def test_names_that_stay_are_not_called_renamed() -> None:
+    assert rename(tensors(), RULES, WANTED)[1].renamed == {"final_layer.w": "head.w"}
+
+
 def test_rules_match_whole_keys_in_order() -> None:
     names, dropped = new_names(["model.final_layer.w", "my.model.x", "criterion.a", "xcriterion.a"], RULES)
     assert names == {"model.final_layer.w": "head.w", "my.model.x": "my.model.x", "xcriterion.a": "xcriterion.a"}
@@ -50,7 +54,7 @@ def test_rules_match_whole_keys_in_order() -> None:
 
 
 def test_missing_tensor() -> None:
-    assert "1 missing (head.w)" in problem(tensors(final_layer__w=None, **{"final_layer.w": None}))
+    assert "1 missing (head.w)" in problem(tensors(final_layer__w=None))
 
 
 def test_optional_tensor_may_be_absent_but_is_checked_when_there() -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import resource
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -122,9 +126,25 @@ def test_unreachable_hub_answers_soon_and_names_the_ways_on(said: list[str], cap
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_hub_that_accepts_and_never_answers_is_given_three_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_hub_that_does_not_come_to_the_point_is_given_three_seconds(
+    monkeypatch: pytest.MonkeyPatch, drips: bool
+) -> None:
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 30:
+                connection.sendall(bytes([byte]))
+                time.sleep(0.2)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as stack:
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                drip(stack.enter_context(server.accept()[0]))
+
+        if drips:
+            threading.Thread(target=accept, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
         start = time.monotonic()
         with pytest.raises(HubError) as error:
             resolve(PUBLISHED)
@@ -173,7 +193,7 @@ def test_token_is_sent_to_a_gated_repository(hub: Hub, monkeypatch: pytest.Monke
 
 def test_forbidden_is_not_called_unreachable(hub: Hub) -> None:
     hub.files[FILE] = CONTENT
-    hub.refused = 403
+    hub.forbidden = {"w.safetensors"}
     with pytest.raises(HubError) as error:
         resolve(PUBLISHED)
     assert error.value.code == "hub_refused"
@@ -251,6 +271,30 @@ def test_cache_that_cannot_be_written(hub: Hub, tmp_path: Path) -> None:
     one_line(error)
 
 
+@contextlib.contextmanager
+def full_disk(n_bytes: int) -> Iterator[None]:
+    """No file may grow beyond this."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_full_disk_leaves_nothing_half_written(hub: Hub, tmp_path: Path) -> None:
+    hub.files[FILE] = CONTENT
+    with full_disk(100_000), pytest.raises(CheckpointError) as error:
+        resolve(PUBLISHED)
+    assert error.value.code == "cannot_store"
+    assert "File too large" in one_line(error)
+    resolve(PUBLISHED)
+    with full_disk(100_000), pytest.raises(CheckpointError) as error:
+        fetch(PUBLISHED, tmp_path / "bundle")
+    assert error.value.code == "cannot_store"
+    assert [path for path in (tmp_path / "bundle").rglob("*") if path.is_file()] == []
+
+
 def test_repository_name_that_cannot_be_one() -> None:
     with pytest.raises(UsageError) as error:
         resolve(PUBLISHED, repo="a b/../c")
@@ -258,14 +302,26 @@ def test_repository_name_that_cannot_be_one() -> None:
     assert "\n" not in str(error.value)
 
 
-def test_config_comes_along_where_there_is_one(hub: Hub) -> None:
+def test_config_comes_along_where_there_is_one(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TQDM_POSITION", "-1")  # has the client show its bars also where there is no terminal
     published = Published(*FILE_ARGS, config_files=("other.json", "config.json"))
     hub.files[FILE] = CONTENT
     hub.files["One/Model", "config.json"] = b'{"dim": 3}'
     found = resolve(published)
     assert found.config_path is not None
     assert found.config_path.read_text() == '{"dim": 3}'
+    assert capfd.readouterr() == ("", "")
     assert resolve(published, offline=True).config_path == found.config_path
+
+
+def test_config_that_is_there_but_not_delivered_is_not_called_absent(hub: Hub) -> None:
+    hub.files[FILE] = CONTENT
+    hub.forbidden = {"config.json"}
+    with pytest.raises(HubError) as error:
+        resolve(Published(*FILE_ARGS, config_files=("config.json",)))
+    assert error.value.code == "hub_refused"
 
 
 def test_given_file_wins_over_everything(tmp_path: Path, said: list[str]) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from eegora.recipes.recipe import Recipe, Step
 
-TUH = tuple("FP1 FP2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 A1 A2 FZ CZ PZ".split())
-TCP = tuple(
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+TUH = _names("FP1 FP2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 A1 A2 FZ CZ PZ")
+TCP = _names(
     "FP1-F7 F7-T3 T3-T5 T5-O1 FP2-F8 F8-T4 T4-T6 T6-O2 T3-C3 C3-CZ CZ-C4 C4-T4 FP1-F3 F3-C3 C3-P3 P3-O1"
-    " FP2-F4 F4-C4 C4-P4 P4-O2 A1-T3 T4-A2".split()
+    " FP2-F4 F4-C4 C4-P4 P4-O2 A1-T3 T4-A2"
 )
-NINETEEN = tuple("Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 Fz Cz Pz".split())
+NINETEEN = _names("Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 Fz Cz Pz")
 
 ZUNA = Recipe(
     "zuna",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors import safe_open
+from tests.recipes.known import RECIPES
 
 from eegora.errors import RecordingError
 from eegora.recipes import kernels
@@ -18,7 +19,6 @@ from eegora.recordings.channels import parse_label
 from eegora.recordings.positions import head_position
 from eegora.signal import Signal
 from eegora.windows import Windows
-from tests.recipes.known import RECIPES
 
 DATA = Path(__file__).parents[1] / "data" / "recipes"
 FILES = ("preprocessing", "luna-preprocess")
@@ -89,9 +89,9 @@ def _stages(signal: Signal, recipe: Recipe) -> dict[str, np.ndarray]:
             stages["mean_std"] = np.array([mean[0], (state.scale / last.scale).ravel()[0]])
             stages["normalized"] = state.data
             if isinstance(state, Windows):
-                stages.update({
-                    f"segments.{i}": x[:, :n] for i, (x, n) in enumerate(zip(state.data, state.n_valid, strict=True))
-                })
+                stages.update(
+                    {f"segments.{i}": x[:, :n] for i, (x, n) in enumerate(zip(state.data, state.n_valid, strict=True))}
+                )
         stages["model_input"] = state.data
         before.append(state)
 

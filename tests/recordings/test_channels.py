@@ -2,8 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eegora.recordings.channels import alias, nearest_names, parse_label, same_electrode
+from eegora.recordings.positions import electrodes
 
 CASES = json.loads((Path(__file__).parents[1] / "data/recordings/preprocessing-channel-names.json").read_text())[
     "cases"
@@ -33,6 +36,28 @@ def test_t4_a2_is_a_derivation_where_the_chain_has_a1_t3():
     assert parse_label("T4-A2", chain).name == "T4-A2"
     assert parse_label("T4-A2", chain).kind == "bipolar"
     assert parse_label("T4-A2", ["C3-A2", "T4-A2"]).name == "T4"
+
+
+def test_every_electrode_is_found_in_every_dress():
+    for name in (*electrodes(), "T1", "T2"):
+        for dressed in (
+            name.upper(),
+            name.lower(),
+            f"EEG {name}",
+            f"EEG {name.upper()}-LE",
+            f"{name}..",
+            f"{name}-Ref-1",
+        ):
+            label = parse_label(dressed)
+            assert (label.kind, label.name) == ("eeg", name), dressed
+
+
+@given(st.text(max_size=16))
+def test_any_text_is_some_label_and_its_name_means_itself(text):
+    label = parse_label(text, [text, "Cz"])
+    assert (label.name is not None) == (label.kind in ("eeg", "bipolar"))
+    if label.name is not None and "-" not in label.name:
+        assert parse_label(label.name).name == label.name
 
 
 def test_nul_and_blanks_around_a_label_do_not_count():

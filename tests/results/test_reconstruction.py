@@ -20,15 +20,17 @@ def test_volts_are_the_way_back(reconstruction):
     np.testing.assert_allclose(reconstruction.volts, reconstruction.data.astype(float) * 2e-5 + 1e-6)
 
 
-def test_rmse_counts_measured_samples_only(windows, provenance):
+def test_rmse_counts_the_recording_only_and_the_missing_cells_apart(windows, provenance):
     data = windows.data.copy()
     data[0, 0] += 3
     data[1, :, 6:] += 100  # beyond the recording's end
-    data[1, 1, :2] += 100  # not recorded
+    data[1, 1, :3] += 4
     missing = np.zeros(windows.data.shape, bool)
-    missing[1, 1, :2] = missing[1, 2] = True
-    rmse = Reconstruction(data, replace(windows, missing=missing), provenance).rmse
-    np.testing.assert_allclose(rmse, [[3, 0, 0], [0, 0, np.nan]], rtol=1e-6)
+    missing[1, 1, :3] = True
+    found = Reconstruction(data, replace(windows, missing=missing), provenance)
+    np.testing.assert_allclose(found.rmse, [[3, 0, 0], [0, np.sqrt(8), 0]], rtol=1e-6)
+    np.testing.assert_allclose(found.rmse_missing, [[np.nan] * 3, [np.nan, 4, np.nan]], rtol=1e-6)
+    assert np.isnan(Reconstruction(data, windows, provenance).rmse_missing).all()
 
 
 def test_it_says_what_it_is_not(reconstruction):
@@ -64,7 +66,7 @@ def test_a_fif_gets_volts_and_the_honest_line(reconstruction, tmp_path, monkeypa
     saved = {}
     stub = SimpleNamespace(
         windows_to_raw=lambda windows, volts, *, like, description: (windows, volts, like, description),
-        save_raw=lambda raw, path: saved.update({path: raw}),
+        save_raw=lambda raw, path: saved.update({path: raw}) or path,
     )
     monkeypatch.setitem(sys.modules, "eegora.recordings.write", stub)
     reconstruction.save(tmp_path / "rec_raw.fif", like="the recording")

@@ -117,9 +117,9 @@ def download_beside(published: Published, repo: str, file: str, cache: Path) -> 
     with _client() as hub:
         try:
             return Path(_ask(hub, published, repo, file, cache))
-        except hub.errors.EntryNotFoundError:
-            return None
         except Exception as error:
+            if _absence(hub, error) is not None:
+                return None
             raise _failed(hub, error, f"{repo}/{file}", cache) from None
 
 

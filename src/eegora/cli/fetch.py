@@ -21,7 +21,7 @@ def fetch(
 ) -> None:
     """Fetch published checkpoints."""
     from eegora import registry
-    from eegora.checkpoints.fetch import fetch as fetch_one
+    from eegora.checkpoints.resolve import fetch as fetch_one
     from eegora.errors import UsageError
 
     wanted = []
@@ -31,7 +31,5 @@ def fetch(
     for spec, variant in wanted:
         if variant.published is None:
             raise UsageError("not_published", f"{registry.full_name(spec, variant)} is published nowhere")
-        found = fetch_one(
-            variant.published, to=to, repo=repo, revision=revision, say=lambda line: typer.echo(line, err=True)
-        )
+        found = fetch_one(variant.published.at(repo, revision), to, say=lambda line: typer.echo(line, err=True))
         typer.echo(f"{found.path}: {registry.full_name(spec, variant)}, sha256 {found.sha256}, {found.licence}")

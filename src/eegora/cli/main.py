@@ -38,9 +38,9 @@ def root(
 
 def run() -> None:
     """Run the command line: exit code 0 done, 1 failed, 2 misuse, 3 readable but unusable input."""
-    from eegora.cli import classify, embed, fetch, models, parity, recipe, reconstruct, synth
+    from eegora.cli import classify, demo, embed, fetch, models, parity, recipe, reconstruct, synth
 
-    for command in (models, embed, reconstruct, classify, fetch, synth, parity):
+    for command in (models, embed, reconstruct, classify, fetch, synth, demo, parity):
         command.add_to(app)
     app.add_typer(recipe.app, name="recipe")
     sys.exit(_guarded())

@@ -76,7 +76,7 @@ class Session:
     def load(self, options: ModelOptions) -> Model:
         """Load the model that the options name."""
         from eegora.compute.device import set_threads
-        from eegora.model import load_model
+        from eegora.loading import load_model
 
         set_threads(options.threads)
         with self.phase("load the model"):

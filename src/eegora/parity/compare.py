@@ -23,7 +23,7 @@ PREPARE = MappingProxyType({"prepare": (1e-9, 1e-6), "fir": (1e-9, 1e-6)})
 
 @dataclass(frozen=True)
 class Limits:
-    """What separates right from wrong. A model's `reference` module may offer others as ``LIMITS``.
+    """What separates right from wrong. A model's `reference` module may name others in a dict ``LIMITS``.
 
     Parameters
     ----------

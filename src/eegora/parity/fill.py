@@ -25,8 +25,7 @@ def find_layout(name: str, folders: Iterable[Path | str]) -> Manifest:
     Returns
     -------
     Manifest
-        If its configuration has ``extends``: that manifest's tensors and fields, then its own (spec eegpt.md,
-        "Running a vector file").
+        If its configuration has ``extends``: that manifest's tensors and fields, then its own.
 
     Raises
     ------

@@ -59,15 +59,16 @@ def run_vectors(
         What the ordinary loader builds the network with.
     reference : module
         ``run_case(case, tensors, network, config, dtype)`` → {stage: array or plain value}, where `tensors` are the
-        case's inputs by argument. Optional: ``LIMITS`` (Limits); ``TASKS``, the tasks it knows; ``LOADING``, the
-        options that change loading and win over the manifest's configuration.
+        case's inputs by argument. Optional: ``LIMITS``, fields of `Limits` by name (a plain dict: models do not import
+        parity); ``TASKS``, the tasks it knows; ``LOADING``, the options that change loading and win over the
+        manifest's configuration.
     manifest_folders : sequence of path
         Where manifests are; the vector file's own folder comes last.
     dtypes : sequence of str
         Runs to make. A case with the option ``precision`` runs in that one alone.
     progress : callable (done, total, words), optional
     load : callable (checkpoint, config.json, dtype) → Loaded, optional
-        Instead of `eegora.loading.load_network`.
+        Instead of `eegora.assembly.load_network`.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def _loader(code: Any) -> Load:
     """Return the ordinary way from a file to a network."""
 
     def load(checkpoint: Path, config: Path, dtype: Dtype) -> Loaded:
-        from eegora.loading import load_network
+        from eegora.assembly import load_network
 
         return load_network(code, checkpoint, config=config, dtype=dtype)
 
@@ -115,7 +116,7 @@ class _Run:
 
     @property
     def limits(self) -> Limits:
-        return getattr(self.reference, "LIMITS", None) or Limits()
+        return Limits(**getattr(self.reference, "LIMITS", {}))
 
     def manifest(self, name: str | None, cases: list[Case], folders: list[Path]) -> None:
         """Run the cases of one manifest, on one file that is filled once for both runs."""

@@ -69,12 +69,8 @@ def notch(state: State, *, freqs: float | Sequence[float] = (), detect: bool = F
 
         good = [i for i, name in enumerate(state.ch_names) if name not in state.bads]
         lines = find_lines(state.data[good], state.sfreq)
-        state = noted(
-            state,
-            f"line noise found at {', '.join(f'{f:g}' for f in lines) or 'no frequency'} Hz".replace(
-                "no frequency Hz", "no frequency"
-            ),
-        )
+        found = f"line noise found at {', '.join(f'{f:g}' for f in lines)} Hz" if lines else "no line noise found"
+        state = noted(state, found)
     if not lines:
         return state
     edges = kernels.notch_edges(lines)
@@ -217,16 +213,14 @@ def cut(
 def _crops(signal: Signal, starts: Array, n_valid: Array, n_samples: int) -> Windows:
     """Copy windows out of a signal, with whatever of scale and shift runs along time."""
 
-    def crops(values: Array) -> Array:
+    def crops(values: Array, rest: float = 0.0) -> Array:
         if values.shape[-1] == 1:
             return values[None]
-        out = np.zeros((len(starts), values.shape[0], n_samples), values.dtype)
+        out = np.full((len(starts), values.shape[0], n_samples), rest, values.dtype)
         for i, (start, n) in enumerate(zip(starts, n_valid, strict=True)):
             out[i, :, :n] = values[:, start : start + n]
         return out
 
-    scale = crops(signal.scale)
-    scale[scale == 0] = 1.0
     every = np.arange(len(starts), dtype=np.int64)
     windows = Windows(
         data=crops(signal.data),
@@ -236,7 +230,7 @@ def _crops(signal: Signal, starts: Array, n_valid: Array, n_samples: int) -> Win
         onsets=starts / signal.sfreq,
         index=every,
         n_valid=n_valid.astype(np.int64),
-        scale=scale,
+        scale=crops(signal.scale, 1.0),
         shift=crops(signal.shift),
         not_undone=signal.not_undone,
         plan=signal.plan,

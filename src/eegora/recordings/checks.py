@@ -59,7 +59,8 @@ def finite(
         ``non_finite`` with the first channel, its time and number of samples.
     """
     # A sum is finite only if every term is: one pass and no mask in the usual case.
-    hit = [i for i in range(len(data)) if not np.isfinite(data[i].sum()) and not np.isfinite(data[i]).all()]
+    with np.errstate(invalid="ignore"):
+        hit = [i for i, row in enumerate(data) if not np.isfinite(row.sum()) and not np.isfinite(row).all()]
     if not hit:
         return data, (), ()
     told = [_describe(data[i], names[i], sfreq, lines) for i in hit]
@@ -100,9 +101,9 @@ def constant(data: Volts, names: Sequence[str], recording: str) -> tuple[str, ..
 def plausible_unit(data: Volts, sfreq: float) -> tuple[str, ...]:
     """Report amplitudes that EEG in volts does not have; nothing is ever rescaled."""
     length = max(2, min(round(sfreq), data.shape[1]))  # removing means of 1 s is a high-pass near 0.5 Hz
-    blocks = data[:, : data.shape[1] // length * length].reshape(len(data), -1, length)
-    stds = np.sqrt(blocks.var(axis=2).mean(axis=1)) if blocks.size else np.zeros(1)
-    std = float(np.median(stds[stds > 0])) if stds.any() else 0.0  # a dead channel says nothing of the unit
+    n_whole = data.shape[1] // length * length
+    stds = [float(np.sqrt(row[:n_whole].reshape(-1, length).var(axis=1).mean())) for row in data if n_whole]
+    std = float(np.median([s for s in stds if s > 0] or [0.0]))  # a dead channel says nothing of the unit
     low, high = PLAUSIBLE_STD_V
     if low <= std <= high:
         return ()

@@ -58,7 +58,7 @@ def open_edf(path: Path, request: Request, reader: str) -> tuple[mne.io.BaseRaw,
     include = list(dict.fromkeys(trace.label for trace in names.values()))
     raw, warned = _read(path, reader, include, units, load=bool(factors))
     for name, factor in factors.items():
-        raw.apply_function(lambda row, by=factor: row * by, picks=[name], verbose="ERROR")
+        raw.apply_function(lambda row, by=factor: row * by, picks=[raw.ch_names.index(name)], verbose="ERROR")
     notes = [*_record_notes(header), *_range_notes(wanted), *_factor_notes(factors), *warned]
     notes += [f"{use.sources[0]}: {use.reason}" for use in dropped if "Hz" in use.reason]
     if header.is_discontinuous:

@@ -123,7 +123,7 @@ def _read_traces(path: Path, block: bytes, n_signals: int) -> tuple[Trace, ...]:
         at += n_signals * width
     traces = []
     for i in range(n_signals):
-        label, unit = (fields[name][i].replace(b"\0", b" ").strip().decode("latin-1") for name in ("label", "unit"))
+        label, unit = (fields[name][i].strip().decode("latin-1") for name in ("label", "unit"))  # NULs as MNE has them
         numbers = {name: _number(path, fields[name][i], f"{name} of {label}") for name in _WIDTHS if "mum" in name}
         n_samples = int(_number(path, fields["samples per record"][i], f"samples per record of {label}"))
         if n_samples < 1:

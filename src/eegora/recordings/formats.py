@@ -11,6 +11,7 @@ from eegora.recordings import arrays, tables
 from eegora.recordings.channels import nearest_names
 from eegora.recordings.edf import open_edf
 from eegora.recordings.opening import Opened, Request, quietly
+from eegora.recordings.selection import check_request
 
 if TYPE_CHECKING:
     import mne
@@ -53,7 +54,11 @@ def reader_of(path: Path) -> Reader:
         raise RecordingError("bad_header", f"{path.name} begins with {head[:8]!r}: no EDF or BDF", hint="get it again")
     if suffix and f"{suffix} " in _MNE_SUFFIXES:
         return _open_mne
-    raise RecordingError(
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> RecordingError:
+    return RecordingError(
         "unknown_format",
         f"{path.name}: neither its content nor its suffix is a recording's",
         hint="export it as EDF, BDF, FIF or CSV",
@@ -78,6 +83,8 @@ def _open(path: Path, request: Request, read: Any, read_epochs: Any) -> tuple[mn
         with quietly(path.name) as notes:
             raw = read(path, preload=False, verbose="WARNING")
     except RecordingError as error:
+        if path.suffix.lower() == ".txt":
+            raise _unknown(path) from error
         if read_epochs is not None and _opens(read_epochs, path):
             raise RecordingError(
                 "not_continuous",
@@ -85,6 +92,7 @@ def _open(path: Path, request: Request, read: Any, read_epochs: Any) -> tuple[mn
                 hint="read it with MNE and give the epochs themselves",
             ) from error
         raise
+    check_request(raw.ch_names, request, path.name)
     given = [word for word in ("units", "sfreq") if getattr(request, word) is not None]
     ignored = [f"{word}= was not used: the file states it" for word in given]
     return raw, Opened((*notes, *ignored), request=request)

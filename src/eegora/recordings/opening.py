@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,8 +85,10 @@ def quietly(name: str) -> Iterator[list[str]]:
         ``cannot_read`` with MNE's type and text.
     """
     notes: list[str] = []
+    log = logging.getLogger("mne")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        log.addFilter(_silent)  # MNE may print its warnings too
         try:
             yield notes
         except (EegoraError, MemoryError):
@@ -96,6 +99,8 @@ def quietly(name: str) -> Iterator[list[str]]:
                 f"{name}: {type(error).__name__}: {error}",
                 hint="open it in the program that wrote it, and export EDF or FIF",
             ) from error
+        finally:
+            log.removeFilter(_silent)
     folder = re.compile(rf"\S*[/\\](?={re.escape(name)})")  # a note goes into results: no machine's paths
     texts = dict.fromkeys(folder.sub("", " ".join(str(warning.message).split())) for warning in caught)
     notes.extend(f"MNE: {text}" for text in texts if not _DROPPED.search(text))
@@ -132,3 +137,7 @@ def set_positions(raw: mne.io.BaseRaw, positions: Mapping[str, NDArray[np.float6
         montage = mne.channels.make_dig_montage(dict(positions), coord_frame="head")
         with quietly("positions"):
             raw.set_montage(montage, on_missing="ignore", verbose="ERROR")
+
+
+def _silent(record: logging.LogRecord) -> bool:
+    return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eegora.errors import ChannelError, UsageError
+from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.plan import ChannelPlan
 from eegora.recordings.checks import NonFinite, check_rate, constant, finite, plausible_unit
 from eegora.recordings.formats import readable_part, reader_of
@@ -68,7 +68,6 @@ def read_recording(
     raw, opened = reader_of(path)(path, request)
     check_rate(float(raw.info["sfreq"]), path.name)
     raw, cut = readable_part(raw, path)
-    check_request((*raw.ch_names, *(use.sources[0] for use in opened.dropped)), request, path.name)
     if montage is not None:
         set_montage(raw, montage)
     raw.info["temp"] = replace(opened, notes=(*opened.notes, *cut))
@@ -87,7 +86,7 @@ def load_signal(
 ) -> tuple[Signal, mne.io.BaseRaw]:
     """Read a recording as a Signal, with the Raw that it comes from; parameters as in `read_recording` and `to_signal`."""
     raw = read_recording(path, units=units, sfreq=sfreq, montage=montage, include=include, channels=channels)
-    return to_signal(raw, name=Path(path).name, include=include, non_finite=non_finite), raw
+    return to_signal(raw, name=Path(path).name, non_finite=non_finite), raw
 
 
 def to_signal(
@@ -119,7 +118,7 @@ def to_signal(
     temp = raw.info.get("temp")
     opened = temp if isinstance(temp, Opened) else Opened()
     request = replace(opened.request, include=(*opened.request.include, *include))
-    check_request((*raw.ch_names, *(use.sources[0] for use in opened.dropped)), request, name)
+    check_request(raw.ch_names, Request(include=include), name)
     sfreq = float(raw.info["sfreq"])
     check_rate(sfreq, name)
     places = _places(raw, name)
@@ -141,7 +140,8 @@ def to_signal(
         notes=(*opened.notes, *warned, *_doubles(chosen)),
         name=name,
     )
-    return _checked(_placed(found), non_finite, opened.lines)
+    lines = opened.lines if opened.lines is not None and len(opened.lines) == raw.n_times else None
+    return _checked(_placed(found), non_finite, lines)
 
 
 def array_to_signal(
@@ -258,6 +258,8 @@ def _placed(signal: Signal) -> Signal:
 
 def _checked(signal: Signal, policy: NonFinite, lines: NDArray[np.int64] | None) -> Signal:
     """Refuse or report what the data themselves show (section 9, step 5)."""
+    if not signal.n_times:
+        raise RecordingError("empty_file", f"{signal.name} holds no sample", hint="record something first")
     data, bads, repaired = finite(
         np.asarray(signal.data, np.float64), signal.ch_names, signal.sfreq, signal.name, policy, lines
     )

@@ -20,7 +20,7 @@ def volts_per(unit: str) -> float | None:
     >>> volts_per("uV"), volts_per("%")
     (1e-06, None)
     """
-    unit = unit.strip()
+    unit = unit.replace("\0", " ").strip()
     return _FACTORS.get(unit, _WORDS.get(unit.lower()))
 
 

@@ -57,27 +57,24 @@ def demo_figure(
     signal: Signal, windows: Windows, attention: Attention | None, title: str, *, untrained: bool
 ) -> Figure:
     """Return the figure that `demo_picture` writes."""
+    attention, why_not = (None, NOT_SHOWN) if untrained else (attention, NOT_COMPUTED)
     with new_figure(12.8, 9.6) as figure:
-        figure.text(0.03, 0.972, title, fontsize=15, fontweight="bold", va="top")
-        figure.text(0.03, 0.938, _subtitle(signal, windows), fontsize=9.5, color=GREY, va="top")
-        top, bottom = figure.add_gridspec(
-            2, 1, left=0.065, right=0.965, top=0.875, bottom=0.065, height_ratios=[1.25, 1], hspace=0.3
+        figure.text(0.06, 0.972, title, fontsize=15, fontweight="bold", va="top")
+        figure.text(0.06, 0.938, _subtitle(signal, windows), fontsize=9.5, color=GREY, va="top")
+        rows = figure.add_gridspec(
+            2, 1, left=0.06, right=0.965, top=0.865, bottom=0.06, height_ratios=[1.45, 1], hspace=0.24
         )
-        left, right = top.subgridspec(1, 2, width_ratios=[1.35, 1], wspace=0.13)
-        panels.draw_traces(figure.add_subplot(left), signal)
-        head, words = right.subgridspec(2, 1, height_ratios=[1, 0.14], hspace=0.03)
-        panels.draw_plan(figure.add_subplot(head), signal, windows)
-        panels.describe_plan(figure.add_subplot(words), windows.plan)
-        seen = attention is not None and not untrained
-        left, right = bottom.subgridspec(1, 2, width_ratios=[1, 1.15] if seen else [1.6, 1], wspace=0.13)
-        panels.draw_spectrum(figure.add_subplot(left), signal, windows)
-        if attention is not None and not untrained:
-            panels.draw_attention(right, attention, windows.ch_pos)
-            place = right.get_position(figure)
-            heading = "Attention of each query over the channels (mean over time)"
-            figure.text(place.x0, place.y1 + 0.03, heading, fontsize=10.5, fontweight="bold")
+        top = rows[0].subgridspec(1, 2, width_ratios=[1.35, 1], wspace=0.13)
+        panels.draw_traces(figure.add_subplot(top[0]), signal)
+        plan = top[1].subgridspec(2, 1, height_ratios=[1, 0.14], hspace=0.03)
+        panels.draw_plan(figure.add_subplot(plan[0]), signal, windows)
+        panels.describe_plan(figure.add_subplot(plan[1]), windows.plan)
+        bottom = rows[1].subgridspec(1, 2, width_ratios=[2, 1] if attention is None else [1, 1.25], wspace=0.1)
+        panels.draw_spectrum(figure.add_subplot(bottom[0]), signal, windows)
+        if attention is None:
+            panels.draw_note(figure.add_subplot(bottom[1]), why_not)
         else:
-            panels.draw_note(figure.add_subplot(right), NOT_SHOWN if untrained else NOT_COMPUTED)
+            panels.draw_attention(figure, bottom[1], attention, windows.ch_pos)
     return figure
 
 
@@ -203,7 +200,7 @@ def distribution_figure(values: Array, name: str, *, untrained: bool) -> Figure:
         axes = figure.add_axes((0.1, 0.13, 0.87, 0.73))
         reach = max(4.0, float(np.percentile(np.abs(flat), 99.9))) if flat.size else 4.0
         bins = np.linspace(-reach, reach, 121)
-        axes.hist(flat, bins, density=bool(flat.size), color=BLUE, alpha=0.75, label=f"{flat.size:,} numbers")
+        axes.hist(flat, bins.tolist(), density=bool(flat.size), color=BLUE, alpha=0.75, label=f"{flat.size:,} numbers")
         normal = np.exp(-(bins**2) / 2) / np.sqrt(2 * np.pi)
         axes.plot(bins, normal, color=ORANGE, linewidth=2, label="normal, mean 0, deviation 1")
         words = f"mean {flat.mean():.3g}, deviation {flat.std():.3g}" if flat.size else "no windows"

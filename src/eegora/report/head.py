@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CENTRE = np.array([0.0, 0.016, 0.044])
 _TILT = np.radians(6.8)
 _RING = 0.8  # of the head's radius, where 90 degrees are drawn: the ring of Fpz, T7, Oz, T8
-_SPREAD = 0.17  # of the head's radius: how far a value reaches on a map
+_NEAR = 0.12  # of the head's radius: how far a channel's own value reaches on a map, about
 
 
 def flat_positions(ch_names: Sequence[str], ch_pos: Array | None = None) -> Array:
@@ -62,8 +62,8 @@ def draw_outline(axes: Axes, *, radius: float = 1.0, color: str = GREY) -> None:
     axes.set_axis_off()
 
 
-def draw_map(axes: Axes, values: Array, flat: Array, *, limits: tuple[float, float], cmap: str = "cividis") -> Any:
-    """Spread values over a head: each point shows the mean of its surroundings, weighted by nearness.
+def draw_map(axes: Axes, values: Array, flat: Array, *, limits: tuple[float, float], cmap: str = "YlGnBu") -> Any:
+    """Spread values over a head: each point shows the mean of all channels, weighted by nearness.
 
     Parameters
     ----------
@@ -82,12 +82,11 @@ def draw_map(axes: Axes, values: Array, flat: Array, *, limits: tuple[float, flo
 
     there = np.isfinite(flat).all(axis=1)
     values, flat = np.asarray(values)[there], flat[there]
-    radius = float(max(1.0, *np.hypot(*flat.T) + 0.05)) if len(flat) else 1.0
+    radius = max(1.0, float(np.hypot(*flat.T).max()) + 0.05)
     x, y = np.meshgrid(*[np.linspace(-radius, radius, 161)] * 2)
     squares = (x[..., None] - flat[:, 0]) ** 2 + (y[..., None] - flat[:, 1]) ** 2
-    # counted from the nearest channel, so that no weight vanishes far from all of them
-    weights = np.exp((squares.min(-1, keepdims=True, initial=np.inf) - squares) / (2 * _SPREAD**2))
-    grid = (weights * values).sum(-1) / np.maximum(weights.sum(-1), 1e-300)
+    weights = (squares + _NEAR**2) ** -2
+    grid = (weights * values).sum(-1) / weights.sum(-1)
     image = axes.imshow(
         grid,
         extent=(-radius, radius, -radius, radius),
@@ -98,6 +97,6 @@ def draw_map(axes: Axes, values: Array, flat: Array, *, limits: tuple[float, flo
         interpolation="bilinear",
     )
     image.set_clip_path(Circle((0, 0), radius, transform=axes.transData))
-    axes.scatter(*flat.T, s=4, color="white", edgecolor=INK, linewidth=0.4, zorder=3)
+    axes.plot(*flat.T, "o", color=INK, markersize=2.2, markeredgecolor="white", markeredgewidth=0.4, zorder=3)
     draw_outline(axes, radius=radius)
     return image

@@ -19,7 +19,7 @@ BLUE, ORANGE, GREEN, RED, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56
 DPI = 125
 UNTRAINED_NOTE = "untrained checkpoint: the numbers mean nothing"
 
-_RC: dict[str, Any] = {
+_RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,
@@ -53,7 +53,7 @@ def new_figure(width: float, height: float, *, untrained: bool = False) -> Itera
         figure = Figure(figsize=(width, height), dpi=DPI)
         FigureCanvasAgg(figure)
         if untrained:
-            place = {"ha": "right", "va": "top", "fontsize": 8.5, "color": GREY, "style": "italic"}
+            place: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 8.5, "color": GREY, "style": "italic"}
             figure.text(1 - 0.1 / width, 1 - 0.08 / height, UNTRAINED_NOTE, **place)
         yield figure
 

@@ -74,17 +74,15 @@ class Reconstruction:
     def rmse(self) -> Array:
         """Root mean square difference of input and output in model units, shape (n_windows, n_channels).
 
-        Samples beyond the end of the recording and cells marked missing do not count: nothing was measured there.
-        A row of which nothing was measured has NaN.
+        Samples beyond the end of the recording do not count.
         """
-        measured = np.arange(self.data.shape[-1]) < np.asarray(self.windows.n_valid)[:, None, None]
-        if self.windows.missing is not None:
-            measured = measured & ~self.windows.missing
-        measured = np.broadcast_to(measured, self.data.shape)
-        squares = np.square(self.data.astype(np.float64) - self.windows.data)
-        total, n = squares.sum(-1, where=measured), measured.sum(-1)
-        mean = np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
-        return np.asarray(np.sqrt(mean))
+        return self._rmse(np.ones((1, 1, 1), bool))
+
+    @property
+    def rmse_missing(self) -> Array:
+        """The same over the cells that the windows mark as missing, which the model did not see; NaN where there are none."""
+        missing = self.windows.missing
+        return self._rmse(np.zeros((1, 1, 1), bool) if missing is None else missing)
 
     @property
     def honesty(self) -> str:
@@ -119,7 +117,8 @@ class Reconstruction:
         ----------
         path : str or Path
             ``.fif``: `to_raw`, with `honesty` as its description. ``.safetensors``, ``.npz``: ``data`` and ``input``
-            in model units, ``scale`` and ``shift`` (volts = data * scale + shift), ``rmse``, ``onsets``, ``n_valid``.
+            in model units, ``scale`` and ``shift`` (volts = data * scale + shift), ``rmse``, ``onsets``, ``n_valid``;
+            with missing cells also ``missing`` and ``rmse_missing``.
         like : mne.io.BaseRaw, optional
             See `to_raw`.
 
@@ -136,9 +135,18 @@ class Reconstruction:
                 )
             from eegora.recordings.write import save_raw
 
-            save_raw(self.to_raw(like), path)
-            return path
-        arrays = {"data": self.data, "input": w.data, "scale": w.scale, "shift": w.shift, "rmse": self.rmse}
+            with storage.refusals(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return save_raw(self.to_raw(like), path)
+        arrays: storage.Arrays = {
+            "data": self.data,
+            "input": w.data,
+            "scale": w.scale,
+            "shift": w.shift,
+            "rmse": self.rmse,
+        }
+        if w.missing is not None:
+            arrays |= {"missing": w.missing, "rmse_missing": self.rmse_missing}
         arrays |= {"onsets": w.onsets, "n_valid": w.n_valid} | {EXTRA + k: v for k, v in self.extras.items()}
         found = storage.record(
             KIND,
@@ -151,3 +159,11 @@ class Reconstruction:
         )
         storage.save_arrays(path, arrays, found)
         return path
+
+    def _rmse(self, cells: NDArray[np.bool_]) -> Array:
+        valid = np.arange(self.data.shape[-1]) < np.asarray(self.windows.n_valid)[:, None, None]
+        counted = np.broadcast_to(valid & cells, self.data.shape)
+        squares = np.square(self.data.astype(np.float64) - self.windows.data)
+        total, n = squares.sum(-1, where=counted), counted.sum(-1)
+        mean = np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0)
+        return np.asarray(np.sqrt(mean))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
         what = "is a folder" if target.is_dir() else "is not a plain file"
         raise UsageError("cannot_write", f"{path} {what}", hint="give the name of a file")
     part = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
+    with refusals(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(part)
@@ -52,6 +53,13 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
             part.unlink(missing_ok=True)
         if os.name == "posix":  # the new name itself
             _to_disk(target.parent, os.O_RDONLY)
+
+
+@contextmanager
+def refusals(path: str | Path) -> Iterator[None]:
+    """Say in one line what the system refuses (permission, full disk): UsageError ``cannot_write``."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError("cannot_write", f"cannot write {path}: {reason}", hint="give another place") from error

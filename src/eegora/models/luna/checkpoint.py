@@ -79,65 +79,59 @@ def layout(config: Config) -> Layout:
     d, q, patch, ratio = config["embed_dim"], config["num_queries"], config["patch_size"], config["mlp_ratio"]
     n, e, hidden = q * d, d // 4, int(ratio * d)
     out: Layout = {"mask_token": ((1, 1, d), "token")}
-
-    def linear(key: str, a: int, b: int) -> None:
-        out[f"{key}.weight"], out[f"{key}.bias"] = ((b, a), "matrix"), ((b,), "bias")
-
-    def norm(key: str, width: int) -> None:
-        out[f"{key}.weight"], out[f"{key}.bias"] = ((width,), "scale"), ((width,), "bias")
-
-    def attention(key: str, width: int) -> None:
-        out[f"{key}.in_proj_weight"], out[f"{key}.in_proj_bias"] = ((3 * width, width), "matrix"), ((3 * width,), "bias")
-        linear(f"{key}.out_proj", width, width)
-
-    def mlp(key: str, width: int, inner: int, to: int, *, inner_norm: bool) -> None:
-        linear(f"{key}.fc1", width, inner)
-        if inner_norm:
-            norm(f"{key}.norm", inner)
-        linear(f"{key}.fc2", inner, to)
-
-    kernels = {0: (e, 1, 1, patch // 2 - 1), 3: (e, e, 1, 3), 6: (e, e, 1, 3)}
-    for i, shape in kernels.items():
-        out[f"patch_embed.proj_in.{i}.weight"], out[f"patch_embed.proj_in.{i}.bias"] = (shape, "matrix"), ((e,), "bias")
-        norm(f"patch_embed.proj_in.{i + 1}", e)
-    mlp("freq_embed.frequency_to_embed", patch + 2, 4 * (patch + 2), d, inner_norm=False)
-    mlp("channel_location_embedder.0", d, 2 * d, d, inner_norm=True)
-    out["cross_attn.query_embed"], out["cross_attn.temparature"] = ((1, q, d), "token"), ((), "ones")
-    attention("cross_attn.cross_attention", d)
-    mlp("cross_attn.ffn", d, hidden, d, inner_norm=True)
+    for i, kernel in {0: (e, 1, 1, patch // 2 - 1), 3: (e, e, 1, 3), 6: (e, e, 1, 3)}.items():
+        out |= _pair(f"patch_embed.proj_in.{i}", kernel, "matrix") | _norm(f"patch_embed.proj_in.{i + 1}", e)
+    out |= _mlp("freq_embed.frequency_to_embed", patch + 2, 4 * (patch + 2), d, norm=False)
+    out |= _mlp("channel_location_embedder.0", d, 2 * d, d, norm=True)
+    out |= {"cross_attn.query_embed": ((1, q, d), "token"), "cross_attn.temparature": ((), "ones")}
+    out |= _attention("cross_attn.cross_attention", d) | _mlp("cross_attn.ffn", d, hidden, d, norm=True)
     for name in ("keys", "values", "queries"):
-        norm(f"cross_attn.{name}_norm", d)
+        out |= _norm(f"cross_attn.{name}_norm", d)
     for i in range(3):
-        key = f"cross_attn.query_self_attn.layers.{i}"
-        attention(f"{key}.self_attn", d)
-        linear(f"{key}.linear1", d, hidden)
-        linear(f"{key}.linear2", hidden, d)
-        norm(f"{key}.norm1", d)
-        norm(f"{key}.norm2", d)
+        out |= _encoder_layer(f"cross_attn.query_self_attn.layers.{i}", d, hidden, ("self_attn",))
     for i in range(config["depth"]):
         key = f"blocks.{i}"
-        norm(f"{key}.norm1", n)
-        norm(f"{key}.norm2", n)
+        out |= _norm(f"{key}.norm1", n) | _norm(f"{key}.norm2", n)
         out[f"{key}.attn.rotary_emb.freqs"] = ((d // config["num_heads"] // 2,), "constant")
-        linear(f"{key}.attn.qkv_proj", n, 3 * n)
-        linear(f"{key}.attn.proj", n, n)
-        mlp(f"{key}.mlp", n, int(ratio * n), n, inner_norm=True)
-    norm("norm", n)
+        out |= _pair(f"{key}.attn.qkv_proj", (3 * n, n)) | _pair(f"{key}.attn.proj", (n, n))
+        out |= _mlp(f"{key}.mlp", n, int(ratio * n), n, norm=True)
+    out |= _norm("norm", n)
     if config.get("num_classes"):
         out["classifier.learned_agg"] = ((1, 1, n), "token")
-        attention("classifier.decoder_attn", n)
-        mlp("classifier.decoder_ffn", n, 4 * n, config["num_classes"], inner_norm=False)
-        return out
-    key = "decoder_head.decoder_pred.layers.0"
-    attention(f"{key}.self_attn", d)
-    attention(f"{key}.multihead_attn", d)
-    linear(f"{key}.linear1", d, 4 * d)
-    linear(f"{key}.linear2", 4 * d, d)
-    for i in (1, 2, 3):
-        norm(f"{key}.norm{i}", d)
-    norm("decoder_head.norm", d)
-    mlp("decoder_head.decoder_linear", d, 4 * d, patch, inner_norm=False)
+        out |= _attention("classifier.decoder_attn", n)
+        return out | _mlp("classifier.decoder_ffn", n, 4 * n, config["num_classes"], norm=False)
+    out |= _encoder_layer("decoder_head.decoder_pred.layers.0", d, 4 * d, ("self_attn", "multihead_attn"))
+    out |= _norm("decoder_head.norm", d) | _mlp("decoder_head.decoder_linear", d, 4 * d, patch, norm=False)
     out["channel_emb.embeddings.weight"] = ((len(VOCABULARY), d), "token")
+    return out
+
+
+def _pair(key: str, shape: tuple[int, ...], rule: str = "matrix") -> Layout:
+    return {f"{key}.weight": (shape, rule), f"{key}.bias": (shape[:1], "bias")}
+
+
+def _norm(key: str, width: int) -> Layout:
+    return _pair(key, (width,), "scale")
+
+
+def _mlp(key: str, width: int, hidden: int, out: int, *, norm: bool) -> Layout:
+    inner = _norm(f"{key}.norm", hidden) if norm else {}
+    return _pair(f"{key}.fc1", (hidden, width)) | inner | _pair(f"{key}.fc2", (out, hidden))
+
+
+def _attention(key: str, width: int) -> Layout:
+    packed: Layout = {f"{key}.in_proj_weight": ((3 * width, width), "matrix")}
+    return packed | {f"{key}.in_proj_bias": ((3 * width,), "bias")} | _pair(f"{key}.out_proj", (width, width))
+
+
+def _encoder_layer(key: str, width: int, hidden: int, attentions: tuple[str, ...]) -> Layout:
+    """One norm per attention and one for the feed-forward."""
+    out: Layout = {}
+    for name in attentions:
+        out |= _attention(f"{key}.{name}", width)
+    out |= _pair(f"{key}.linear1", (hidden, width)) | _pair(f"{key}.linear2", (width, hidden))
+    for i in range(len(attentions) + 1):
+        out |= _norm(f"{key}.norm{i + 1}", width)
     return out
 
 

@@ -87,7 +87,8 @@ def dft(patch: int, device: torch.device) -> Tensor:
     n = torch.arange(patch, dtype=torch.float64)
     k = torch.arange(patch // 2 + 1, dtype=torch.float64)
     turn = 2 * torch.pi * ((n[:, None] * k) % patch) / patch
-    return torch.cat([turn.cos(), -turn.sin()[:, 1:-1]], dim=1).to(device, widest_float(device))
+    matrix = torch.cat([turn.cos(), -turn.sin()[:, 1:-1]], dim=1)
+    return torch.as_tensor(matrix, dtype=widest_float(device), device=device)
 
 
 def frequency_features(patches: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from eegora.spec import Config, ReferenceCase
 from eegora.windows import Windows
 
 Arrays = dict[str, np.ndarray]
+TASKS = ("reconstruct", "classify", "positions", "prepare")
 BEFORE_SCALE = {"filter": "bandpassed_uv", "resample": "resampled_uv"}
 
 
@@ -63,7 +65,7 @@ def _network(task: str, tensors: Arrays, network: nn.Module, config: Config, dty
     return {"locations_normalised": c.numpy()} | {name: value.numpy() for name, value in stages.items()}
 
 
-def _prepare(options: dict[str, Any], tensors: Arrays, dtype: str) -> Arrays:
+def _prepare(options: Mapping[str, Any], tensors: Arrays, dtype: str) -> Arrays:
     """Run the recipe that the options describe, and keep what it makes on the way under the spec's names."""
     if options.get("from") == "windows_uv":
         return _zscore(tensors["windows_uv"], options, dtype)
@@ -90,7 +92,7 @@ def _prepare(options: dict[str, Any], tensors: Arrays, dtype: str) -> Arrays:
     return out | {"normalized": windows.data, "n_windows": np.array([len(windows)])}
 
 
-def _zscore(windows_uv: np.ndarray, options: dict[str, Any], dtype: str) -> Arrays:
+def _zscore(windows_uv: np.ndarray, options: Mapping[str, Any], dtype: str) -> Arrays:
     step = RECIPES[0].steps[-1]
     n_windows, n_channels, n_times = windows_uv.shape
     windows = Windows(
@@ -102,5 +104,5 @@ def _zscore(windows_uv: np.ndarray, options: dict[str, Any], dtype: str) -> Arra
         index=np.arange(n_windows),
         n_valid=np.full(n_windows, n_times),
     )
-    normalised = STEPS["zscore"].function(windows, **dict(step.options) | {"dtype": "float64"})
+    normalised = STEPS["zscore"].function(windows, **{**step.options, "dtype": "float64"})
     return {"normalized": normalised.data}

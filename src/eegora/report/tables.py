@@ -1,0 +1,113 @@
+"""Tables for the terminal: channel plan, electrodes, recipe, models, what queries looked at. Knows no command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from eegora.plan import ChannelPlan
+from eegora.recipes.recipe import Recipe
+from eegora.results.attention import Attention
+from eegora.signal import Array
+from eegora.spec import ModelSpec, Variant
+
+
+def show(table: Table, *, stderr: bool = False) -> None:
+    """Print a table; plain where nobody watches."""
+    Console(stderr=stderr, highlight=False).print(table)
+
+
+def plan_table(plan: ChannelPlan) -> Table:
+    """Return a row per channel: what became of it, from which labels, and why."""
+    table = _table(f"channels: {plan}", "row", "action", "from", "reason")
+    for use in plan.uses:
+        style = "dim" if use.row is None else None
+        table.add_row(*map(escape, (use.row or "–", use.action, " ".join(use.sources), use.reason)), style=style)
+    return table
+
+
+def electrode_table(ch_names: Sequence[str], ch_pos: Array) -> Table:
+    """Return a row per channel of the model's input with its position in millimetres, head frame.
+
+    Parameters
+    ----------
+    ch_names : sequence of str
+    ch_pos : ndarray, shape (n_channels, 3)
+        Metres; NaN where unknown.
+    """
+    table = _table("electrodes: millimetres to the right, to the front, up", "", "channel", "x", "y", "z", right="xyz")
+    for i, (name, place) in enumerate(zip(ch_names, ch_pos, strict=True)):
+        table.add_row(str(i), escape(name), *(f"{1000 * v:.1f}" if np.isfinite(v) else "unknown" for v in place))
+    return table
+
+
+def top_channels_table(attention: Attention, k: int = 3) -> Table:
+    """Return a row per query with the `k` channels that it attends to most, and their mean weights."""
+    untrained = " (untrained: it means nothing)" if attention.provenance.untrained else ""
+    table = _table(f"attention: top {k} channels per query{untrained}", "query", *(f"{i + 1}." for i in range(k)))
+    for query, best in enumerate(attention.top_channels(k)):
+        table.add_row(str(query + 1), *(f"{escape(name)} {weight:.3f}" for name, weight in best))
+    return table
+
+
+def recipe_table(recipe: Recipe) -> Table:
+    """Return a row per step: its options and where their numbers come from."""
+    table = _table(f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name, "", "step", "options", "source")
+    for i, row in enumerate(recipe.describe()):
+        table.add_row(str(i + 1), *map(escape, row))
+    return table
+
+
+def model_rows(specs: Iterable[ModelSpec], *, wide: bool = False) -> list[dict[str, Any]]:
+    """Return a row per variant, ready for JSON; `wide` adds recipes, poolings, repository, licence and paper."""
+    return [_model_row(spec, variant, wide) for spec in specs for variant in spec.variants]
+
+
+def model_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the rows of `model_rows` for people."""
+    table = _table("", *(rows[0] if rows else ()), right=("parameters", "megabytes"))
+    for row in rows:
+        table.add_row(*(escape(_words(value)) for value in row.values()))
+    return table
+
+
+def _model_row(spec: ModelSpec, variant: Variant, wide: bool) -> dict[str, Any]:
+    published = variant.published
+    row: dict[str, Any] = {
+        "model": f"{spec.name}-{variant.name}",
+        "parameters": variant.parameters,
+        "megabytes": None if published is None else round(published.size / 1e6, 1),
+        "trained": list(variant.trained),
+        "own checkpoint": [task for task in spec.tasks if task not in variant.trained],
+        "takes": spec.summary,
+    }
+    if wide:
+        row |= {
+            "recipes": [recipe.name for recipe in spec.recipes],
+            "poolings": list(spec.poolings),
+            "repository": published.repos[0] if published else None,
+            "licence": published.licence if published else None,
+            "paper": spec.paper,
+        }
+    return row
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return ", ".join(value) if isinstance(value, list) else "–" if value is None else str(value)
+
+
+def _table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
+    table = Table(
+        title=escape(title) or None, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
+    )
+    numbers = set(right)
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return table
