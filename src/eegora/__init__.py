@@ -39,7 +39,7 @@ _HOME = {
     "prepare": "eegora.recipes.recipe",
     "read_recording": "eegora.recordings.read",
 }
-__all__ = list(_HOME)  # noqa: PLE0604
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from eegora.checkpoints.read import read_config, read_tensors
 from eegora.checkpoints.rename import Coverage, new_names, rename
 from eegora.checkpoints.synthetic import synthetic_state_dict
+from eegora.errors import CheckpointError
 from eegora.spec import Config, ModelCode, Tensors
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ def _assemble(
 
     rules = code.renames(tensors, fields or {})
     names, _ = new_names(tensors, rules)
-    config = code.detect({new: tuple(tensors[old].shape) for old, new in names.items()})
+    try:
+        config = code.detect({new: tuple(tensors[old].shape) for old, new in names.items()})
+    except CheckpointError as error:
+        raise CheckpointError(error.code, f"{path}: {error.message}", hint=error.hint) from None
     config |= {key: value for key, value in (fields or {}).items() if key in config}
     layout = code.layout(config)
     wanted = {key: shape for key, (shape, _) in layout.items()}

@@ -18,8 +18,20 @@ from __future__ import annotations
 # A file that cannot be understood is the user's misuse (exit 2); everything else that is
 # readable but unusable leaves with 3 (spec preprocessing.md, section 10).
 NOT_UNDERSTOOD = frozenset(
-    "not_found empty_file unknown_format bad_header cannot_read ragged text_cell needs_sfreq needs_units"
-    " bad_checkpoint bad_recipe bad_manifest".split()
+    [
+        "not_found",
+        "empty_file",
+        "unknown_format",
+        "bad_header",
+        "cannot_read",
+        "ragged",
+        "text_cell",
+        "needs_sfreq",
+        "needs_units",
+        "bad_checkpoint",
+        "bad_recipe",
+        "bad_manifest",
+    ]
 )
 
 

@@ -144,9 +144,12 @@ class Model:
             from eegora.recordings.source import prepare_source
 
             recipe = self.recipe(how.recipe)
-            windows = prepare_source(
-                source, lambda part: prepare(part, recipe, missing=how.missing, watch=watch), exclude=how.exclude
-            )
+            try:
+                windows = prepare_source(
+                    source, lambda part: prepare(part, recipe, missing=how.missing, watch=watch), exclude=how.exclude
+                )
+            except ChannelError as error:
+                raise self._ways_on(error) from None
         return self._fit_channels(windows, task, how.unknown)
 
     def embed(
@@ -262,9 +265,7 @@ class Model:
             provenance=self._provenance("classify", windows, how, multilabel=multilabel),
         )
 
-    def attention(
-        self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None
-    ) -> Attention:
+    def attention(self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None) -> Attention:
         """Return how much the model looks at each channel: (window, patch, query, channel)."""
         windows = self.prepare(source, how, task="attention")
         data = self._run("attention", self._code.attention, windows, batch_size, None)
@@ -277,8 +278,9 @@ class Model:
         )
 
     def inputs(self, windows: Windows) -> dict[str, np.ndarray]:
-        """Return the tensors that go into the network for these windows."""
-        return {name: tensor.numpy() for name, tensor in self._code.pack(windows, self.config).items()}
+        """Return the tensors that go into the network for these windows, one entry per window each."""
+        packed = {name: tensor.numpy() for name, tensor in self._code.pack(windows, self.config).items()}
+        return {name: np.broadcast_to(values, (len(windows), *values.shape[1:])) for name, values in packed.items()}
 
     def _run(
         self,
@@ -312,6 +314,14 @@ class Model:
             if progress is not None:
                 progress(done, len(windows))
         return np.concatenate(parts)
+
+    def _ways_on(self, error: ChannelError) -> ChannelError:
+        """Name what a user can type about missing electrodes: skip them, or a recipe that takes what there is."""
+        if error.code != "missing_channels":
+            return error
+        free = [r.name for r in self.spec.recipes if not any({"names", "rows"} & set(s.options) for s in r.steps)]
+        hint = " or ".join(["--missing skip", *(f"--recipe {name}" for name in free)])
+        return ChannelError(error.code, error.message, hint=hint)
 
     def _fit_channels(self, windows: Windows, task: str, unknown: str) -> Windows:
         """Spell the rows as the task's vocabulary does, and refuse or drop those that it does not have."""

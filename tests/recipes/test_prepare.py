@@ -6,14 +6,14 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from tests.recipes.known import EEGDINO, EEGPT, EEGPT_TUAB, LUNA, NINETEEN, RECIPES, TUH, ZUNA, ZUNA11
-from tests.recipes.test_steps import recording
 
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.recipes.recipe import Recipe, Step, prepare
 from eegora.recipes.time_steps import cut
 from eegora.signal import Annotation, Signal
 from eegora.windows import Windows
+from tests.recipes.known import EEGDINO, EEGPT, EEGPT_TUAB, LUNA, NINETEEN, RECIPES, TUH, ZUNA, ZUNA11
+from tests.recipes.test_steps import recording
 
 LOSSY = ("filter", "notch", "resample", "derive", "clip")
 NAMES = " ".join([*NINETEEN, "A1", "A2", "T1", "T2"])

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.recipes.known import LUNA, RECIPES, ZUNA
 
 from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.steps import STEPS
+from tests.recipes.known import LUNA, RECIPES, ZUNA
 
 CUT = Step("cut", {"seconds": 2})
 

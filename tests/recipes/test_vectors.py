@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors import safe_open
-from tests.recipes.known import RECIPES
 
 from eegora.errors import RecordingError
 from eegora.recipes import kernels
@@ -19,6 +18,7 @@ from eegora.recordings.channels import parse_label
 from eegora.recordings.positions import head_position
 from eegora.signal import Signal
 from eegora.windows import Windows
+from tests.recipes.known import RECIPES
 
 DATA = Path(__file__).parents[1] / "data" / "recipes"
 FILES = ("preprocessing", "luna-preprocess")

@@ -85,7 +85,7 @@ def test_a_fif_with_an_impossible_rate_is_refused(tmp_path, case, value):
     path.write_bytes(content[:at] + struct.pack(">f", value) + content[at + 4 :])
     with pytest.raises(RecordingError) as error:
         load_signal(path)
-    assert error.value.code in ("bad_rate", "cannot_read")
+    assert (error.value.code, error.value.exit_code) == ("bad_rate", 3), str(error.value)
 
 
 def test_a_missing_file_names_the_nearest(case):

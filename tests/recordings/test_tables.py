@@ -137,6 +137,12 @@ def test_the_rate_comes_from_the_longest_stretch(tmp_path):
     assert signal.gaps == ((100 / 256, 400 / 256),)
 
 
+def test_a_short_first_stretch_does_not_set_the_rate(tmp_path):
+    rows = _rows(2000, sfreq=173.61, step="{:.4f}", skip=range(3, 400))
+    signal, _ = load_signal(_write(tmp_path, "time,Fp1,Cz\n" + "\n".join(rows)))
+    assert signal.sfreq == pytest.approx(173.61, rel=2e-5)
+
+
 def test_integer_milliseconds_are_recognised(tmp_path):
     rows = _rows(300, sfreq=0.25, step="{:.0f}")
     signal, _ = load_signal(_write(tmp_path, "t,Fp1,Cz\n" + "\n".join(rows)))

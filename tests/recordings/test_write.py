@@ -96,6 +96,16 @@ def test_only_the_finished_file_is_left_and_it_replaces_the_old(tmp_path):
     assert load_signal(path)[0].n_times == 512
 
 
+def test_parts_of_a_long_recording_find_each_other(tmp_path, monkeypatch):
+    raw = synthetic_raw(seconds=240)
+    save = raw.save
+    monkeypatch.setattr(raw, "save", lambda *args, **rest: save(*args, split_size="2MB", buffer_size_sec=1, **rest))
+    path = save_raw(raw, tmp_path / "long_raw.fif")
+    assert len(list(tmp_path.iterdir())) > 1
+    back = read_recording(path)
+    assert np.allclose(back.get_data(), raw.get_data(), rtol=1e-6, atol=1e-12)
+
+
 def test_a_failure_leaves_the_old_file_alone(tmp_path, monkeypatch):
     path = tmp_path / "x_raw.fif"
     path.write_text("old")

@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, result_path, words
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path, words
 from eegora.cli.session import Session, with_inputs
+
+ENDINGS = (".csv", ".parquet", ".safetensors", ".npz")
+ROOMY = (".safetensors", ".npz")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,11 +29,11 @@ def classify(
 ) -> None:
     """Classify the windows of a recording."""
     session = Session(output)
-    path = result_path(
-        output.out, f"{recording.recording.stem}_{model.model}_probs.csv", output.overwrite, recording.recording
-    )
+    name = model_name(model.model, "classify")
+    source = recording.recording
+    path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY)
     signal, _ = session.read(recording)
-    ready = session.load(model)
+    ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "classify")
     with session.phase("run the network"), session.progress("classifying") as progress:
         result = ready.classify(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, result_path
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, model_name, result_path
 from eegora.cli.session import Session
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    model: Annotated[str, typer.Option("--model", "-m", help="Model and variant.")],
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Model and variant.")] = None,
     recording: Annotated[Path | None, typer.Option(help="Your recording; default: a synthetic one.")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe of the model, or a .toml file.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint file of your own.")] = None,
@@ -33,12 +33,13 @@ def demo(
     from eegora.report.figures import demo_picture
 
     session = Session(OutputOptions(verbose=True))
+    name = model_name(model, "embed")
     path = recording or _synthetic(out, session)
     wanted = RecordingOptions(recording=path, recipe=recipe)
-    table = result_path(out / f"{path.stem}_{model}.parquet", "", overwrite, path)
-    picture = result_path(out / f"{path.stem}_{model}.png", "", overwrite, path)
+    table = result_path(out / f"{path.stem}_{name}.parquet", "", overwrite, path)
+    picture = result_path(out / f"{path.stem}_{name}.png", "", overwrite, path)
     signal, _ = session.read(wanted)
-    ready = _load(session, ModelOptions(model=model, checkpoint=checkpoint, offline=offline))
+    ready = _load(session, name, ModelOptions(checkpoint=checkpoint, offline=offline))
     windows, how = session.prepare(ready, signal, wanted, "embed")
     with session.phase("run the network"), session.progress("embedding") as progress:
         result = ready.embed(windows, how, progress=progress)
@@ -64,20 +65,21 @@ def _synthetic(out: Path, session: Session) -> Path:
     """Make the demo's recording; the same file comes out every time."""
     from eegora.recordings.synthetic import synthetic_raw
     from eegora.recordings.write import save_raw
+    from eegora.results.storage import refusals
 
     path = out / "synthetic_raw.fif"
-    with session.phase("make a synthetic recording"):
+    with session.phase("make a synthetic recording"), refusals(path):
         out.mkdir(parents=True, exist_ok=True)
         save_raw(synthetic_raw(60, 0), path)
     return path
 
 
-def _load(session: Session, options: ModelOptions) -> Model:
+def _load(session: Session, name: str, options: ModelOptions) -> Model:
     """Load the published checkpoint; where the hub cannot be reached, go on with random parameters and say so."""
     from eegora.errors import HubError
 
     try:
-        return session.load(options)
+        return session.load(name, options)
     except HubError as error:
         session.note(f"{error.message}; going on with an untrained network")
-        return session.load(replace(options, untrained=True))
+        return session.load(name, replace(options, untrained=True))

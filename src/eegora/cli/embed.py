@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, result_path
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path
 from eegora.cli.session import Session, with_inputs
+
+ENDINGS = (".parquet", ".safetensors", ".npz")
+ROOMY = ENDINGS
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,11 +30,11 @@ def embed(
 ) -> None:
     """Embed a recording."""
     session = Session(output)
-    path = result_path(
-        output.out, f"{recording.recording.stem}_{model.model}.parquet", output.overwrite, recording.recording
-    )
+    name = model_name(model.model, "embed")
+    source = recording.recording
+    path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY)
     signal, _ = session.read(recording)
-    ready = session.load(model)
+    ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "embed")
     with session.phase("run the network"), session.progress("embedding") as progress:
         result = ready.embed(windows, how, batch_size=model.batch_size, progress=progress)
@@ -57,6 +60,6 @@ def embed(
             "notes": list(result.provenance.notes),
             "timings": session.timings,
         },
-        f"{path}: {', '.join(f'{n} {axis}' for axis, n in shape.items())}; channels: {windows.plan}"
+        f"{path}: {' × '.join(map(str, shape.values()))} ({' × '.join(shape)}); channels: {windows.plan}"
         + ("; UNTRAINED" if ready.untrained else ""),
     )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from eegora.errors import EegoraError
 
+# What typer raises for a wrong command line, by inheritance: it brings its own copy of click, or uses click itself.
+UsageMistake: Any = typer.BadParameter.__mro__[1]
+AnyMistake: Any = typer.BadParameter.__mro__[2]
+
 app = typer.Typer(
     name="eegora",
     help="Any EEG recording through EEG foundation models: embeddings, reconstruction, class probabilities.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -29,37 +34,49 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _add_commands() -> None:
+    """Hang every command into the app; each imports what it needs when it runs."""
+    from eegora.cli import attention, classify, demo, embed, fetch, models, parity, recipe, reconstruct, synth
+
+    for command in (models, embed, reconstruct, classify, attention, fetch, synth, demo, parity):
+        command.add_to(app)
+    app.add_typer(recipe.app, name="recipe")
+
+
 @app.callback()
 def root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
 ) -> None:
-    """Hold the options that come before a command."""
+    """Hold the options that come before a command; without one, show what there is."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 def run() -> None:
-    """Run the command line: exit code 0 done, 1 failed, 2 misuse, 3 readable but unusable input."""
-    from eegora.cli import classify, demo, embed, fetch, models, parity, recipe, reconstruct, synth
-
-    for command in (models, embed, reconstruct, classify, fetch, synth, demo, parity):
-        command.add_to(app)
-    app.add_typer(recipe.app, name="recipe")
-    sys.exit(_guarded())
+    """Run the command line and leave with its exit code."""
+    sys.exit(main(sys.argv[1:]))
 
 
-def _guarded() -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 misuse, 3 readable but unusable input, 130 interrupted.
+    """
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(app(list(arguments), standalone_mode=False, prog_name="eegora") or 0)
     except EegoraError as error:
         return _fail(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return 2
-    except click.UsageError as error:
-        at = error.ctx.command_path if error.ctx else "eegora"
-        return _fail(f"{error.format_message()} Next: {at} --help", 2)
-    except click.ClickException as error:
+    except UsageMistake as error:
+        at = error.ctx.command_path if getattr(error, "ctx", None) else "eegora"
+        return _fail(f"{error.format_message().rstrip('.')}. Next: {at} --help", 2)
+    except AnyMistake as error:
         return _fail(error.format_message(), 1)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _fail("stopped; nothing half-written was left behind", 130)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error. Python would complain at exit.
@@ -73,5 +90,4 @@ def _fail(line: str, code: int) -> int:
     return code
 
 
-if __name__ == "__main__":
-    run()
+_add_commands()

@@ -18,7 +18,9 @@ from eegora.errors import UsageError
 class ModelOptions:
     """Which model, with which parameters, where."""
 
-    model: Annotated[str, typer.Option("--model", "-m", help="Model and variant; `eegora models` lists them.")]
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model and variant; `eegora models` lists them.")
+    ] = None
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint file of your own (.safetensors, .pt, .ckpt).")
     ] = None
@@ -69,9 +71,9 @@ class OutputOptions:
 
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; its suffix is its format.")] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result file if it exists.")] = False
-    save_inputs: Annotated[
-        bool, typer.Option("--save-inputs", help="Keep the tensors that went into the network.")
-    ] = False
+    save_inputs: Annotated[bool, typer.Option("--save-inputs", help="Keep the tensors that went into the network.")] = (
+        False
+    )
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Number and time the steps.")] = False
@@ -103,8 +105,30 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
     # typer asks both; wraps() would show it the group parameters.
     call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in parameters}
-    del call.__wrapped__  # type: ignore[attr-defined]
+    del call.__wrapped__
     return call
+
+
+def model_name(given: str | None, task: str) -> str:
+    """Return the model that was named, or the only one that offers a task.
+
+    Raises
+    ------
+    UsageError
+        ``which_model`` if several do.
+    """
+    from eegora import registry
+
+    if given is not None:
+        return given
+    able = [
+        registry.full_name(spec, v) for spec in registry.specs().values() if task in spec.tasks for v in spec.variants
+    ]
+    if len(able) != 1:
+        raise UsageError(
+            "which_model", f"no model was named; to {task} there are {', '.join(able)}", hint="--model NAME"
+        )
+    return able[0]
 
 
 def words(given: Sequence[str] | None) -> tuple[str, ...]:
@@ -112,8 +136,43 @@ def words(given: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for item in given or () for word in item.split(",") if word.strip())
 
 
+def output_path(
+    output: OutputOptions, default: str, recording: Path, endings: Sequence[str], roomy: Sequence[str] = ()
+) -> Path:
+    """Return where a command's result goes, before any work is done for it.
+
+    Parameters
+    ----------
+    output : OutputOptions
+    default : str
+        File name if none was given.
+    recording : Path
+    endings : sequence of str
+        Suffixes that the result can be saved with.
+    roomy : sequence of str
+        Those that have room for the network's inputs.
+
+    Raises
+    ------
+    UsageError
+        ``unknown_suffix``, ``no_room_for_inputs``, ``exists`` or ``bad_output``.
+    """
+    path = result_path(output.out, default, output.overwrite, recording)
+    if path.suffix.lower() not in endings:
+        raise UsageError(
+            "unknown_suffix", f"{path}: a result cannot be saved as that", hint=f"use {', '.join(endings)}"
+        )
+    if output.save_inputs and path.suffix.lower() not in roomy:
+        raise UsageError(
+            "no_room_for_inputs",
+            f"{path} has no room for the tensors that --save-inputs keeps",
+            hint=f"use {', '.join(roomy)}" if roomy else "leave out --save-inputs",
+        )
+    return path
+
+
 def result_path(given: Path | None, default: str, overwrite: bool, recording: Path) -> Path:
-    """Return where a result goes, before any work is done for it.
+    """Return where a file goes, and refuse to replace one that was not meant.
 
     Raises
     ------

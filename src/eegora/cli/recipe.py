@@ -38,7 +38,9 @@ def show(
         known = {r.name: r for spec in registry.specs().values() for r in spec.recipes}
         if name not in known:
             raise UsageError(
-                "unknown_recipe", f"no recipe is called {name!r}; there are {', '.join(known)}", hint="eegora recipe list"
+                "unknown_recipe",
+                f"no recipe is called {name!r}; there are {', '.join(known)}",
+                hint="eegora recipe list",
             )
         recipe = known[name]
     if toml:

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, result_path
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path
 from eegora.cli.session import Session, with_inputs
+
+ENDINGS = (".fif", ".safetensors", ".npz")
+ROOMY = (".safetensors", ".npz")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,11 +27,11 @@ def reconstruct(
 ) -> None:
     """Reconstruct a recording."""
     session = Session(output)
-    path = result_path(
-        output.out, f"{recording.recording.stem}_{model.model}_raw.fif", output.overwrite, recording.recording
-    )
+    name = model_name(model.model, "reconstruct")
+    source = recording.recording
+    path = output_path(output, f"{source.stem}_{name}_raw.fif", source, ENDINGS, ROOMY)
     signal, raw = session.read(recording)
-    ready = session.load(model)
+    ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "reconstruct")
     with session.phase("run the network"), session.progress("reconstructing") as progress:
         result = ready.reconstruct(windows, how, batch_size=model.batch_size, progress=progress)

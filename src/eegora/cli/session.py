@@ -73,15 +73,15 @@ class Session:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
-    def load(self, options: ModelOptions) -> Model:
-        """Load the model that the options name."""
+    def load(self, name: str, options: ModelOptions) -> Model:
+        """Load a model as the options say."""
         from eegora.compute.device import set_threads
         from eegora.loading import load_model
 
         set_threads(options.threads)
         with self.phase("load the model"):
             model = load_model(
-                options.model,
+                name,
                 checkpoint=options.checkpoint,
                 config=options.config,
                 untrained=options.seed if options.untrained else None,
@@ -120,9 +120,10 @@ class Session:
         with self.phase("prepare the windows"):
             windows = model.prepare(signal, how, task=task, watch=watch)
         if self.output.verbose:
-            from eegora.report.tables import plan_table, show
+            from eegora.report.tables import electrode_table, plan_table, show
 
             show(plan_table(windows.plan), stderr=True)
+            show(electrode_table(windows.ch_names, windows.ch_pos), stderr=True)
         return windows, how
 
     def say_notes(self, windows: Windows, model: Model) -> None:

@@ -28,8 +28,10 @@ def synth(
     """Write a synthetic recording."""
     from eegora.recordings.synthetic import TUH_NAMES, synthetic_raw
     from eegora.recordings.write import save_raw
+    from eegora.results.storage import refusals
 
     path = result_path(out, out.name, overwrite, Path())
     raw = synthetic_raw(seconds, seed, ch_names=words(channels) or TUH_NAMES, sfreq=sfreq)
-    save_raw(raw, path)
+    with refusals(path):
+        save_raw(raw, path)
     typer.echo(f"{path}: {len(raw.ch_names)} electrodes, {seconds:g} s at {sfreq:g} Hz, seed {seed} (synthetic)")

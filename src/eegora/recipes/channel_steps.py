@@ -63,7 +63,8 @@ def pick(
         return _pick_named(state, single, tuple(names), missing, need_position)
     elif bipolar == "keep":
         single = sorted(single + derived)
-    placed = [i for i in single if not need_position or np.isfinite(state.ch_pos[i]).all()]
+    known = np.asarray(np.isfinite(state.ch_pos).all(axis=1))
+    placed = [i for i in single if known[i] or not need_position]
     if single and not placed:
         raise ChannelError(
             "no_positions",
@@ -246,12 +247,14 @@ def _rows(state: State, rows: list[int], names: Sequence[str], dropped: str) -> 
         same = name == state.ch_names[i]
         uses.append(use if same else replace(use, action="renamed", row=name, reason="the recipe's spelling"))
 
+    every = rows == list(range(len(state.ch_names)))  # then nothing need be copied
+
     def taken(values: Array) -> Array:
-        return values if values.shape[-2] == 1 else values[..., rows, :]
+        return values if every or values.shape[-2] == 1 else values[..., rows, :]
 
     changed = replace(
         state,
-        data=state.data[..., rows, :],
+        data=state.data if every else state.data[..., rows, :],
         ch_names=tuple(names),
         ch_pos=state.ch_pos[rows],
         scale=taken(state.scale),

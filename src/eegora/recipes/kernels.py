@@ -5,6 +5,7 @@ Sources: preprocessing.md sections 2, 3 and 6.4. Time is the last axis; any lead
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -26,7 +27,7 @@ FLOAT32_TIMES = 65_536
 # ── resampling (section 2) ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def resample(data: Array, sfreq: float, rate: float, *, n_threads: int = 1) -> Array:
+def resample(data: Array, sfreq: float, rate: float, *, n_threads: int | None = None) -> Array:
     """Resample by FFT over the whole length, with odd reflection at both ends.
 
     Parameters
@@ -34,8 +35,8 @@ def resample(data: Array, sfreq: float, rate: float, *, n_threads: int = 1) -> A
     data : ndarray, shape (..., n_times), float64
     sfreq, rate : float
         Hz, before and after.
-    n_threads : int
-        Channels of long signals are shared among so many threads.
+    n_threads : int, optional
+        Channels of long signals are shared among so many threads; default `threads`. It changes no bit.
 
     Returns
     -------
@@ -55,18 +56,18 @@ def resample(data: Array, sfreq: float, rate: float, *, n_threads: int = 1) -> A
         return np.empty((*data.shape[:-1], 0))
     start = round(ratio * left)
 
-    def convert(x: Array) -> Array:
-        spectrum = np.fft.rfft(reflect(x, left, padded - n_times - left))
+    def convert(x: Array, result: Array) -> None:
+        spectrum = np.fft.rfft(reflect(x, left, padded - n_times - left))[..., : out // 2 + 1]
         fewer = min(padded, out)
         if fewer % 2 == 0:  # MNE halves the bin of equal lengths too
             spectrum[..., fewer // 2] *= 2.0 if out < padded else 0.5
         spectrum *= out / padded
-        return np.fft.irfft(spectrum[..., : out // 2 + 1], n=out)[..., start : start + wanted]
+        result[...] = np.fft.irfft(spectrum, n=out)[..., start : start + wanted]
 
     return _by_channel(convert, data, wanted, n_threads)
 
 
-def reflect(data: Array, left: int, right: int) -> Array:
+def reflect(data: Array, left: int, right: int, *, zeros: int = 0, origin: Array | None = None) -> Array:
     """Extend by odd reflection at both ends; zeros where the signal is too short to be reflected.
 
     Parameters
@@ -74,15 +75,23 @@ def reflect(data: Array, left: int, right: int) -> Array:
     data : ndarray, shape (..., n_times)
     left, right : int
         Samples to add.
+    zeros : int
+        Zeros to append after all.
+    origin : ndarray, shape (..., 1), optional
+        Constants to subtract first.
     """
     n_times = data.shape[-1]
-    extended = np.zeros((*data.shape[:-1], left + n_times + right))
-    extended[..., left : left + n_times] = data
-    before, after = min(left, n_times - 1), min(right, n_times - 1)
-    first, last = data[..., :1], data[..., -1:]
-    extended[..., left - before : left] = 2 * first - data[..., 1 : before + 1][..., ::-1]
     stop = left + n_times
-    extended[..., stop : stop + after] = 2 * last - data[..., n_times - 1 - after : n_times - 1][..., ::-1]
+    extended = np.zeros((*data.shape[:-1], stop + right + zeros))
+    inner = extended[..., left:stop]
+    if origin is None:
+        inner[...] = data
+    else:
+        np.subtract(data, origin, out=inner)
+    before, after = min(left, n_times - 1), min(right, n_times - 1)
+    np.subtract(2 * inner[..., :1], inner[..., before:0:-1], out=extended[..., left - before : left])
+    mirrored = inner[..., n_times - 1 - after : n_times - 1][..., ::-1]
+    np.subtract(2 * inner[..., -1:], mirrored, out=extended[..., stop : stop + after])
     return extended
 
 
@@ -167,52 +176,49 @@ def _lowpass(cutoff: float, length: int) -> Array:
 # ── FIR application (section 3) ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def convolve(data: Array, taps: Array, *, n_threads: int = 1) -> Array:
+def convolve(data: Array, taps: Array, *, n_threads: int | None = None) -> Array:
     """Filter with an odd, symmetric impulse response, without delay, on odd reflections of both ends.
 
     Parameters
     ----------
     data : ndarray, shape (..., n_times), float64
     taps : ndarray, shape (n_taps,)
-    n_threads : int
-        Channels of long signals are shared among so many threads.
+    n_threads : int, optional
+        Channels of long signals are shared among so many threads; default `threads`. It changes no bit.
 
     Returns
     -------
     ndarray, shape (..., n_times)
     """
-    n_times = data.shape[-1]
+    n_times, n_taps = data.shape[-1], len(taps)
     if n_times == 0:
         return data
-    half = (len(taps) - 1) // 2
+    half = (n_taps - 1) // 2
     total = n_times + 2 * half
-    block = fast_length(max(BLOCK, 5 * len(taps)))
+    block = fast_length(max(BLOCK, 5 * n_taps))
     block = fast_length(total) if total <= max(block, SHORT) else block
     response = _spectrum(taps.tobytes(), block)
+    hop = block - n_taps + 1
+    n_blocks = ceil(n_times / hop)
+    zeros = (n_blocks - 1) * hop + block - total
     gain = float(taps.sum())
 
-    def convert(x: Array) -> Array:
+    def convert(x: Array, result: Array) -> None:
         # An electrode at 100 mV would cost digits. Where the reflection covers the filter, constants pass by `gain`.
-        first = x[..., :1] if n_times > half else np.zeros_like(x[..., :1])
-        extended = reflect(x - first, half, half)
-        return _overlap_save(extended, response, block, len(taps))[..., :n_times] + gain * first
+        origin = x[..., :1] if n_times > half else None
+        extended = reflect(x, half, half, zeros=zeros, origin=origin)
+        blocks = np.lib.stride_tricks.sliding_window_view(extended, block, axis=-1)[..., ::hop, :]  # overlap-save
+        spectrum = np.fft.rfft(blocks)
+        spectrum *= response
+        out = np.fft.irfft(spectrum, n=block)[..., n_taps - 1 :]
+        full = n_times // hop
+        result[..., : full * hop].reshape(*x.shape[:-1], full, hop)[...] = out[..., :full, :]
+        if n_times > full * hop:
+            result[..., full * hop :] = out[..., full, : n_times - full * hop]
+        if origin is not None and abs(gain) > 1e-12:
+            result += gain * origin
 
     return _by_channel(convert, data, n_times, n_threads)
-
-
-def _overlap_save(extended: Array, response: NDArray[np.complexfloating], block: int, n_taps: int) -> Array:
-    """Return the valid part of the convolution of `extended`, perhaps with zeros after it."""
-    hop = block - n_taps + 1
-    total = extended.shape[-1]
-    if total <= block:
-        out: Array = np.fft.irfft(np.fft.rfft(extended, n=block) * response, n=block)
-        return out[..., n_taps - 1 : total]
-    n_blocks = ceil((total - n_taps + 1) / hop)
-    missing = (n_blocks - 1) * hop + block - total
-    extended = np.concatenate([extended, np.zeros((*extended.shape[:-1], missing))], axis=-1)
-    frames = np.lib.stride_tricks.sliding_window_view(extended, block, axis=-1)[..., ::hop, :]
-    out = np.fft.irfft(np.fft.rfft(frames) * response, n=block)[..., n_taps - 1 :]
-    return out.reshape(*out.shape[:-2], -1)
 
 
 @lru_cache(maxsize=16)
@@ -236,20 +242,28 @@ def fast_length(least: int) -> int:
     return best
 
 
-def _by_channel(convert: Callable[[Array], Array], data: Array, n_out: int, n_threads: int) -> Array:
-    """Apply a function to all channels at once if they are short, else to one after the other."""
-    if data.shape[-1] * max(n_out, 1) <= SHORT**2 and data.size <= 16 * SHORT:
-        return np.asarray(convert(data))
+def threads() -> int:
+    """Return how many threads to use: OMP_NUM_THREADS, as for the libraries below us, else the processors we may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, 8)
+
+
+def _by_channel(convert: Callable[[Array, Array], None], data: Array, n_out: int, n_threads: int | None) -> Array:
+    """Apply a function that writes to its second argument: at once to short channels, else to one after the other."""
+    if max(data.shape[-1], n_out) <= SHORT and data.size <= 16 * SHORT:
+        out = np.empty((*data.shape[:-1], n_out))
+        convert(data, out)
+        return out
     rows = data.reshape(-1, data.shape[-1])
     out = np.empty((len(rows), n_out))
-
-    def one(i: int) -> None:
-        out[i] = convert(rows[i])
-
-    if n_threads > 1 and len(rows) > 1:
+    n_threads = min(n_threads or threads(), len(rows))
+    if n_threads > 1:
         with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(one, range(len(rows))))
+            list(pool.map(convert, rows, out))
     else:
-        for i in range(len(rows)):
-            one(i)
+        for row, result in zip(rows, out, strict=True):
+            convert(row, result)
     return out.reshape(*data.shape[:-1], n_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import signature
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class StepInfo:
     function: Callable[..., Any]
     where: Where
 
-    @property
+    @cached_property
     def options(self) -> Mapping[str, Any]:
         """Names of the options and their defaults; ``inspect.Parameter.empty`` where one must be given."""
         parameters = list(signature(self.function).parameters.values())[1:]

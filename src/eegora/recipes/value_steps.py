@@ -176,13 +176,25 @@ def _global(signal: Signal, data: Array, ddof: int, eps: float) -> Signal:
             "constant_data", f"{signal.name}: no good channel outside gaps is left to take a z-score of"
         )
     mean = float(counted.mean(dtype=np.float64))
-    deviation = float(counted.std(dtype=np.float64, ddof=ddof))
+    deviation = _deviation(counted, mean, ddof)
     if deviation == 0:
         raise RecordingError(
             "constant_data", f"{signal.name}: all channels are constant", hint="give a recording of EEG"
         )
     divisor = deviation + eps
-    return rescaled(signal, np.asarray((data - data.dtype.type(mean)) / data.dtype.type(divisor)), divisor, mean)
+    scored = data - data.dtype.type(mean)
+    scored /= data.dtype.type(divisor)
+    return rescaled(signal, scored, divisor, mean)
+
+
+def _deviation(data: Array, mean: float, ddof: int) -> float:
+    """Return the standard deviation over everything; row by row, so that no copy of the whole is made."""
+    squares = 0.0
+    for row in data:
+        rest = row.astype(np.float64) - mean
+        rest *= rest
+        squares += float(rest.sum())
+    return float(np.sqrt(squares / (data.size - ddof)))
 
 
 def _flat(data: Array, mean: Array, deviation: Array, inside: NDArray[np.bool_] | bool) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Literal
 
 from eegora.recordings.positions import electrode
@@ -68,21 +69,12 @@ def parse_label(raw_label: str, all_labels: Iterable[str] = ()) -> Label:
     >>> parse_label("T8-P8-0").name
     'T8-P8'
     """
-    text = raw_label.replace("\0", " ").strip()
-    for other_kind, pattern in _KEYWORDS.items():
-        if re.search(pattern, text, re.IGNORECASE):
-            return Label(other_kind, None, None, raw_label)
-    text = _without_prefix(text)
-    if text.upper().partition("-")[0] in ("E1", "E2"):
-        is_net = any(_without_prefix(other.strip()).upper() == "E3" for other in all_labels)
-        return Label("unknown" if is_net else "eog", None, None, raw_label)
-    found = _resolve(text) or _resolve(re.sub(r"-\d+$", "", text))  # MNE numbers duplicates: T8-P8-0, T8-P8-1
-    if found is None:
+    label = _alone(raw_label)
+    if _is_e(raw_label, "12") and any(_is_e(other, "3") for other in all_labels):
         return Label("unknown", None, None, raw_label)
-    kind, name, reference = found
-    if reference in EARS and any(_starts_at_an_ear(other) for other in all_labels):
-        return Label("bipolar", f"{name}-{reference}", None, raw_label)
-    return Label(kind, name, reference, raw_label)
+    if label.reference in EARS and any(_starts_at_an_ear(_alone(other)) for other in all_labels):
+        return Label("bipolar", f"{label.name}-{label.reference}", None, raw_label)
+    return label
 
 
 def alias(name: str) -> str | None:
@@ -105,7 +97,22 @@ def nearest_names(name: str, names: Iterable[str], n: int = 3) -> tuple[str, ...
     return tuple(ranked[:n])
 
 
-def _resolve(text: str) -> tuple[Kind, str, str | None] | None:
+@lru_cache(maxsize=4096)  # corpora repeat their labels in every file
+def _alone(raw_label: str) -> Label:
+    """Parse a label by what it says itself."""
+    text = raw_label.replace("\0", " ").strip()
+    for other_kind, pattern in _KEYWORDS.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            return Label(other_kind, None, None, raw_label)
+    if _is_e(text, "12"):
+        return Label("eog", None, None, raw_label)
+    text = re.sub(r"^EEG[ \-_:]\s*", "", text, flags=re.IGNORECASE)
+    found = _resolve(text) or _resolve(re.sub(r"-\d+$", "", text))  # MNE numbers duplicates: T8-P8-0, T8-P8-1
+    kind, name, reference = found or ("unknown", None, None)
+    return Label(kind, name, reference, raw_label)
+
+
+def _resolve(text: str) -> tuple[Kind, str | None, str | None] | None:
     """Return kind, name and reference of a label without its prefix, or None if the rules do not know it."""
     left, *rest = (part.strip() for part in re.split(r"[-/:]", text.rstrip("."), maxsplit=1))
     name = electrode(left)
@@ -120,13 +127,13 @@ def _resolve(text: str) -> tuple[Kind, str, str | None] | None:
     return None if other in (None, name) else ("bipolar", f"{name}-{other}", None)
 
 
-def _without_prefix(text: str) -> str:
-    return re.sub(r"^EEG[ \-_:]\s*", "", text, flags=re.IGNORECASE)
+def _is_e(label: str, numbers: str) -> bool:
+    """Say whether a label is ``E1``, perhaps against something (``E1-M2``), for one of these numbers."""
+    return re.match(rf"\s*(EEG[ \-_:]\s*)?E[{numbers}]\s*(-|$)", label, re.IGNORECASE) is not None
 
 
-def _starts_at_an_ear(label: str) -> bool:
-    found = _resolve(_without_prefix(label.strip()))
-    return found is not None and found[0] == "bipolar" and found[1].partition("-")[0] in EARS
+def _starts_at_an_ear(label: Label) -> bool:
+    return label.kind == "bipolar" and label.name is not None and label.name.partition("-")[0] in EARS
 
 
 def _folded(name: str) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eegora.errors import RecordingError
 from eegora.recordings import arrays, tables
 from eegora.recordings.channels import nearest_names
+from eegora.recordings.checks import check_rate
 from eegora.recordings.edf import open_edf
 from eegora.recordings.opening import Opened, Request, quietly
 from eegora.recordings.selection import check_request
@@ -83,6 +85,8 @@ def _open(path: Path, request: Request, read: Any, read_epochs: Any) -> tuple[mn
         with quietly(path.name) as notes:
             raw = read(path, preload=False, verbose="WARNING")
     except RecordingError as error:
+        if isinstance(error.__cause__, ZeroDivisionError):  # MNE divides by the rate before anyone can look at it
+            check_rate(0.0, path.name)
         if path.suffix.lower() == ".txt":
             raise _unknown(path) from error
         if read_epochs is not None and _opens(read_epochs, path):
@@ -107,25 +111,33 @@ def _opens(read_epochs: Any, path: Path) -> bool:
     return True
 
 
-def readable_part(raw: mne.io.BaseRaw, path: Path) -> tuple[mne.io.BaseRaw, tuple[str, ...]]:
-    """Cut off what a damaged file only promises: MNE opens it and raises when its last samples are read."""
+def cut_unreadable(raw: mne.io.BaseRaw, name: str) -> None:
+    """Crop what a damaged file only promises: MNE opens it, and raises when its last samples are read.
+
+    Parameters
+    ----------
+    raw : mne.io.BaseRaw
+        Just opened, with its `Opened` record, which gets a note.
+
+    Raises
+    ------
+    RecordingError
+        ``cannot_read`` if not even the first sample can be read.
+    """
     n_times = raw.n_times
-    if n_times == 0:
-        raise RecordingError("empty_file", f"{path.name} holds no sample", hint="get the file again")
     if raw.preload or _reads(raw, n_times - 1):
-        return raw, ()
+        return
     good, bad = 0, n_times - 1  # samples before `good` can be read, the one at `bad` cannot
     while good < bad:
         middle = (good + bad) // 2
         good, bad = (middle + 1, bad) if _reads(raw, middle) else (good, middle)
-    if good == 0:
-        with quietly(path.name):
-            raw.get_data(start=0, stop=1, verbose="ERROR")
-        raise RecordingError("cannot_read", f"{path.name}: no sample can be read", hint="get the file again")
-    with quietly(path.name):
+    with quietly(name):
+        if good == 0:
+            raw.get_data(start=0, stop=1, verbose="ERROR")  # raises what MNE says
         raw.crop(tmax=(good - 1) / raw.info["sfreq"], verbose="ERROR")
     lost = (n_times - good) / raw.info["sfreq"]
-    return raw, (f"truncated_data: {good} of {n_times} samples can be read, {lost:g} s are lost",)
+    note = f"truncated_data: {good} of {n_times} samples can be read, {lost:g} s are lost"
+    raw.info["temp"] = replace(raw.info["temp"], notes=(*raw.info["temp"].notes, note))
 
 
 def _reads(raw: mne.io.BaseRaw, sample: int) -> bool:

@@ -39,7 +39,7 @@ def head_position(name: str) -> Position | None:
     ----------
     name : str
         An electrode (``Fp1``) or a derivation (``Fp1-F7``), any case. A derivation sits halfway
-        between its electrodes (spec luna.md, section 7).
+        between its electrodes (exactly: the mean of the two in float64).
 
     Returns
     -------

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.plan import ChannelPlan
 from eegora.recordings.checks import NonFinite, check_rate, constant, finite, plausible_unit
-from eegora.recordings.formats import readable_part, reader_of
+from eegora.recordings.formats import cut_unreadable, reader_of
 from eegora.recordings.montages import set_montage
 from eegora.recordings.opening import Opened, Request, quietly
 from eegora.recordings.positions import head_position
@@ -61,16 +61,12 @@ def read_recording(
 
     Examples
     --------
-    >>> raw = read_recording("night.edf")  # doctest: +SKIP
+    ::
+
+        raw = read_recording("night.edf", units="uV")
     """
-    path = Path(path)
-    request = Request(units, sfreq, tuple(include), tuple(channels))
-    raw, opened = reader_of(path)(path, request)
-    check_rate(float(raw.info["sfreq"]), path.name)
-    raw, cut = readable_part(raw, path)
-    if montage is not None:
-        set_montage(raw, montage)
-    raw.info["temp"] = replace(opened, notes=(*opened.notes, *cut))
+    raw = _open(Path(path), Request(units, sfreq, tuple(include), tuple(channels)), montage)
+    cut_unreadable(raw, Path(path).name)
     return raw
 
 
@@ -85,8 +81,15 @@ def load_signal(
     non_finite: NonFinite = "refuse",
 ) -> tuple[Signal, mne.io.BaseRaw]:
     """Read a recording as a Signal, with the Raw that it comes from; parameters as in `read_recording` and `to_signal`."""
-    raw = read_recording(path, units=units, sfreq=sfreq, montage=montage, include=include, channels=channels)
-    return to_signal(raw, name=Path(path).name, non_finite=non_finite), raw
+    name = Path(path).name
+    raw = _open(Path(path), Request(units, sfreq, tuple(include), tuple(channels)), montage)
+    try:
+        return to_signal(raw, name=name, non_finite=non_finite), raw
+    except RecordingError as error:
+        if error.code != "cannot_read":
+            raise
+    cut_unreadable(raw, name)  # only now: looking for the end of every file would cost as much as reading a short one
+    return to_signal(raw, name=name, non_finite=non_finite), raw
 
 
 def to_signal(
@@ -201,6 +204,15 @@ def array_to_signal(
         name=name,
     )
     return _checked(_placed(found), non_finite, None)
+
+
+def _open(path: Path, request: Request, montage: str | None) -> mne.io.BaseRaw:
+    raw, opened = reader_of(path)(path, request)
+    check_rate(float(raw.info["sfreq"]), path.name)
+    if montage is not None:
+        set_montage(raw, montage)
+    raw.info["temp"] = opened
+    return raw
 
 
 def _stated_types(raw: mne.io.BaseRaw) -> list[str] | None:

@@ -99,6 +99,8 @@ def check_request(labels: Sequence[str], request: Request, recording: str) -> No
     ChannelError
         ``no_channels`` with the closest labels.
     """
+    if not (request.include or request.channels):
+        return
     plain = [label.strip() for label in labels]
     absent = [name for name in request.include if name.strip() not in plain]
     parsed = [parse_label(label, labels) for label in labels]

@@ -42,7 +42,7 @@ def windows_to_raw(
     -------
     mne.io.RawArray
         The windows' channels at ``windows.sfreq``; stretches that no window covers are zero and annotated
-        ``BAD_not_computed``. No channel is bad.
+        ``BAD_not_computed``, where windows overlap the later one stands. No channel is bad.
 
     Raises
     ------

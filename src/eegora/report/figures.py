@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eegora.report import panels
-from eegora.report.style import BLUE, GREY, INK, ORANGE, PALE, new_figure, save_png
+from eegora.report.style import BLUE, GREY, INK, ORANGE, PALE, SKY, new_figure, save_png
 from eegora.results import Attention, Embeddings, Reconstruction
 from eegora.signal import Array, Signal
 from eegora.windows import Windows
@@ -158,11 +158,11 @@ def waveform_figure(reconstruction: Reconstruction, name: str, *, n_windows: int
         times = np.arange(r.data.shape[-1]) / r.sfreq
         for axes, (row, column) in zip(grid.flat, ((i, j) for i in rows for j in columns), strict=True):
             n = int(r.windows.n_valid[column])
-            axes.plot(times[:n], r.windows.data[column, row, :n], color=GREY, linewidth=0.9, label="input")
-            axes.plot(times[:n], r.data[column, row, :n], color=BLUE, linewidth=0.9, label="output")
+            axes.plot(times[:n], r.windows.data[column, row, :n], color=SKY, alpha=0.6, linewidth=2.2, label="input")
+            axes.plot(times[:n], r.data[column, row, :n], color=INK, linewidth=0.7, label="output")
             _corner(axes, f"{r.ch_names[row]}  RMSE {r.rmse[column, row]:.3g}")
         for axes, column in zip(grid[0], columns, strict=True):
-            axes.set_title(f"window at {r.onsets[column]:g} s", fontsize=9, fontweight="normal", pad=12)
+            axes.set_title(f"window at {r.onsets[column]:g} s", fontsize=9, fontweight="normal", pad=15)
         for axes in grid[-1]:
             axes.set(xlabel="seconds in the window", xlim=(0, r.windows.seconds))
         figure.legend(
@@ -173,7 +173,7 @@ def waveform_figure(reconstruction: Reconstruction, name: str, *, n_windows: int
 
 def window_figure(values: Array, onsets: Array, name: str, *, untrained: bool) -> Figure:
     """Draw mean, standard deviation and norm of each window's numbers over the recording."""
-    flat = values.reshape(len(values), -1).astype(np.float64)
+    flat = values.reshape(len(values), int(np.prod(values.shape[1:]))).astype(np.float64)
     with new_figure(9, 5.6, untrained=untrained) as figure:
         numbers = (
             ("mean", flat.mean(-1)),

@@ -64,12 +64,22 @@ def recipe_table(recipe: Recipe) -> Table:
 
 
 def model_rows(specs: Iterable[ModelSpec], *, wide: bool = False) -> list[dict[str, Any]]:
-    """Return a row per variant, ready for JSON; `wide` adds recipes, poolings, repository, licence and paper."""
+    """Return a row per variant, ready for JSON; `wide` adds what it takes, recipes, poolings, repository, licence and paper."""
     return [_model_row(spec, variant, wide) for spec in specs for variant in spec.variants]
 
 
 def model_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the rows of `model_rows` for people."""
+    """Return the rows of `model_rows` for people; wide ones one below the other, a line per field."""
+    if rows and "paper" in rows[0]:
+        table = _table("", "", "")
+        for row in rows:
+            first, *others = row.items()
+            table.add_row(f"[bold]{first[0]}[/bold]", f"[bold]{escape(_words(first[1]))}[/bold]")
+            for name, value in others:
+                table.add_row(name, escape(_words(value)))
+            table.add_row()
+        table.show_header = False
+        return table
     table = _table("", *(rows[0] if rows else ()), right=("parameters", "megabytes"))
     for row in rows:
         table.add_row(*(escape(_words(value)) for value in row.values()))
@@ -84,10 +94,10 @@ def _model_row(spec: ModelSpec, variant: Variant, wide: bool) -> dict[str, Any]:
         "megabytes": None if published is None else round(published.size / 1e6, 1),
         "trained": list(variant.trained),
         "own checkpoint": [task for task in spec.tasks if task not in variant.trained],
-        "takes": spec.summary,
     }
     if wide:
         row |= {
+            "takes": spec.summary,
             "recipes": [recipe.name for recipe in spec.recipes],
             "poolings": list(spec.poolings),
             "repository": published.repos[0] if published else None,

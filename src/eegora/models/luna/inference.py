@@ -147,7 +147,8 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
 
 def _memory(latent: Tensor, location: Tensor) -> Tensor:
     """Split the latent (B, S, Q·D) by query: (B, S, Q, D)."""
-    return latent.unflatten(-1, (-1, location.shape[-1]))
+    memory: Tensor = latent.unflatten(-1, (-1, location.shape[-1]))
+    return memory
 
 
 CODE = ModelCode(

@@ -183,7 +183,8 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, length, width) to the same."""
         x = x + self.attention(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
 
 
 class Block(nn.Module):
@@ -280,9 +281,7 @@ class Luna(nn.Module):
         self.frequency = Mlp(patch + 2, 4 * (patch + 2), width, norm=False)
         self.location = Mlp(width, 2 * width, width, norm=True)
         self.unify = ChannelUnification(width, n_queries, n_heads, int(ratio * width))
-        self.blocks = nn.ModuleList(
-            Block(wide, n_queries * n_heads, int(ratio * wide)) for _ in range(config["depth"])
-        )
+        self.blocks = nn.ModuleList(Block(wide, n_queries * n_heads, int(ratio * wide)) for _ in range(config["depth"]))
         self.norm = nn.LayerNorm(wide)
         self.reconstruction = None if n_classes else ReconstructionHead(width, n_heads, patch, n_names)
         self.classification = ClassificationHead(wide, n_heads, n_classes) if n_classes else None
@@ -300,7 +299,7 @@ class Luna(nn.Module):
         value = (cnn + frequency).unflatten(1, patches.shape[1:3])
         if mask is not None:
             value = torch.where(mask[..., None], self.mask_token, value)
-        tokens = (value + location[:, :, None]).transpose(1, 2).flatten(0, 1)
+        tokens: Tensor = (value + location[:, :, None]).transpose(1, 2).flatten(0, 1)
         note("tokens", tokens)
         return tokens
 

@@ -1,0 +1,43 @@
+"""``eegora attention``: where a model looks, per window, patch, query and channel."""
+
+from __future__ import annotations
+
+import typer
+
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path
+from eegora.cli.session import Session
+
+ENDINGS = (".safetensors", ".npz", ".parquet")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("attention", help="Which channels a model looks at: a table of the first three, and all of it.")(
+        expand(attention)
+    )
+
+
+def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOptions) -> None:
+    """Save a model's attention over channels."""
+    from eegora.report.tables import show, top_channels_table
+
+    session = Session(output)
+    name = model_name(model.model, "attention")
+    source = recording.recording
+    path = output_path(output, f"{source.stem}_{name}_attention.safetensors", source, ENDINGS)
+    signal, _ = session.read(recording)
+    ready = session.load(name, model)
+    windows, how = session.prepare(ready, signal, recording, "attention")
+    with session.phase("run the network"):
+        result = ready.attention(windows, how, batch_size=model.batch_size)
+    with session.phase("save"):
+        result.save(path)
+    session.say_notes(windows, ready)
+    if not output.quiet and not output.as_json:
+        show(top_channels_table(result))
+    top = [[[name, round(float(weight), 6)] for name, weight in query] for query in result.top_channels()]
+    session.done(
+        {"output": str(path), "task": "attention", "shape": list(result.data.shape), "top_channels": top},
+        f"{path}: {' × '.join(map(str, result.data.shape))} (window × patch × query × channel)"
+        + ("; UNTRAINED" if ready.untrained else ""),
+    )

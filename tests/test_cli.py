@@ -1,0 +1,315 @@
+"""The command line: what it writes, what it says, and how it leaves. Runs the commands themselves, in this process."""
+
+import json
+import subprocess
+import sys
+
+import mne
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import save_file
+
+import eegora
+from eegora.checkpoints.synthetic import synthetic_state_dict
+from eegora.cli.main import main
+from eegora.models.luna.checkpoint import layout
+from eegora.models.luna.spec import SPEC
+
+
+@pytest.fixture
+def run(capfd, monkeypatch, tmp_path):
+    """Run one command line in an empty folder; give its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / "cache"))
+    # A port that nobody listens on: the hub is out of reach on every machine.
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+    def run(*arguments):
+        code = main([str(a) for a in arguments])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "rec_raw.fif"
+    assert main(["synth", str(path), "--seconds", "12", "--seed", "4"]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def electrodes(tmp_path_factory):
+    """Twelve electrodes, fewer than the default recipe wants."""
+    path = tmp_path_factory.mktemp("cli") / "twelve_raw.fif"
+    names = "Fp1,Fp2,F3,F4,C3,C4,P3,P4,O1,O2,F7,F8"
+    assert main(["synth", str(path), "--seconds", "11", "--channels", names]) == 0
+    return path
+
+
+def checkpoint(path, **config):
+    tensors = {
+        key: (shape, rule)
+        for key, (shape, rule) in layout({**SPEC.variants[0].config, **config}).items()
+        if rule != "constant"
+    }
+    save_file(synthetic_state_dict(tensors), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A synthetic checkpoint of the base variant in the published layout."""
+    return checkpoint(tmp_path_factory.mktemp("checkpoint") / "base.safetensors")
+
+
+@pytest.fixture(scope="session")
+def finetuned(tmp_path_factory):
+    return checkpoint(tmp_path_factory.mktemp("checkpoint") / "finetuned.safetensors", num_classes=2)
+
+
+def one_line(err):
+    lines = [line for line in err.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def test_embed_writes_a_table_that_opens_with_pyarrow_alone(run, recording):
+    code, out, _ = run("embed", recording, "--model", "luna-base", "--untrained", "-o", "out.parquet")
+    assert code == 0
+    assert "UNTRAINED" in out
+    table = pq.read_table("out.parquet")
+    assert table.num_rows == 2
+    assert table.schema.field("vector").type.list_size == 256
+    assert table["untrained"].to_pylist() == [True, True]
+    assert table["onset"].to_pylist() == [0.0, 5.0]
+    record = json.loads(table.schema.metadata[b"eegora"])
+    assert "luna-tuab" in json.dumps(record)
+    assert eegora.Embeddings.load("out.parquet").data.shape == (2, 256)
+
+
+def test_embed_with_a_checkpoint_says_which(run, recording, base):
+    code, out, _ = run("embed", recording, "--model", "luna-base", "--checkpoint", base, "-o", "e.safetensors", "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert said["shape"] == {"window": 2, "patch": 32, "feature": 256}
+    assert said["untrained"] is False
+    again = eegora.Embeddings.load("e.safetensors")
+    assert again.provenance.checkpoint["source"] == "given"
+    assert len(again.provenance.checkpoint["sha256"]) == 64
+    assert again.data.shape == (2, 32, 256)
+
+
+def test_the_variant_is_told_by_the_tensors(run, recording, base):
+    assert run("embed", recording, "--model", "luna", "--checkpoint", base, "-o", "e.npz")[0] == 0
+    assert eegora.Embeddings.load("e.npz").provenance.variant == "base"
+
+
+def test_seeds_of_untrained_networks_differ_and_repeat(run, recording):
+    for seed, name in ((1, "a"), (1, "b"), (2, "c")):
+        run("embed", recording, "--model", "luna-base", "--untrained", "--seed", seed, "-o", f"{name}.npz")
+    a, b, c = (eegora.Embeddings.load(f"{name}.npz").data for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.allclose(a, c)
+
+
+def test_reconstruct_gives_derivations_back_and_says_so(run, recording):
+    code, _, err = run("reconstruct", recording, "--model", "luna-base", "--untrained", "-o", "rec_raw.fif")
+    assert code == 0
+    assert "22 bipolar derivations, not electrodes" in err
+    raw = mne.io.read_raw_fif("rec_raw.fif", verbose="ERROR")
+    assert raw.info["sfreq"] == 256
+    assert len(raw.ch_names) == 22
+    assert raw.ch_names[0] == "FP1-F7"
+    assert "untrained" in raw.info["description"]
+    assert 1e-7 < raw.get_data(stop=2560).std() < 1e-3
+
+
+def test_classify_with_a_head_of_ones_own(run, recording, finetuned):
+    options = ("--model", "luna-base", "--checkpoint", finetuned, "--classes", "normal,abnormal", "-o", "p.csv")
+    assert run("classify", recording, *options)[0] == 0
+    with open("p.csv") as file:
+        head, first, *_ = file.read().splitlines()
+    assert {"p_normal", "p_abnormal", "onset", "untrained"} <= set(head.split(","))
+    row = dict(zip(head.split(","), first.split(","), strict=True))
+    assert float(row["p_normal"]) + float(row["p_abnormal"]) == pytest.approx(1, abs=1e-6)
+
+
+def test_attention_names_three_channels_per_query(run, recording, base):
+    code, out, _ = run("attention", recording, "--model", "luna-base", "--checkpoint", base, "--json", "-o", "a.npz")
+    assert code == 0
+    said = json.loads(out)
+    assert said["shape"] == [2, 32, 4, 22]
+    assert [len(query) for query in said["top_channels"]] == [3, 3, 3, 3]
+
+
+def test_save_inputs_and_figures(run, recording):
+    options = ("--untrained", "--save-inputs", "--figures", "figures", "-o", "e.npz")
+    assert run("embed", recording, "--model", "luna-base", *options)[0] == 0
+    kept = eegora.Embeddings.load("e.npz").extras
+    assert kept["x"].shape == (2, 22, 1280)
+    assert kept["x"].std(axis=-1) == pytest.approx(np.ones((2, 22)), abs=1e-3)
+    from pathlib import Path
+
+    assert len(list(Path("figures").glob("*.png"))) >= 4
+
+
+def test_verbose_numbers_and_times_the_steps(run, recording):
+    _, _, err = run("embed", recording, "--model", "luna-base", "--untrained", "-o", "e.npz", "-v")
+    for words in ("1. read the recording:", "2. load the model:", "3. prepare the windows:", "zscore:", "FP1-F7"):
+        assert words in err
+
+
+def test_quiet_says_nothing(run, recording):
+    assert run("embed", recording, "--model", "luna-base", "--untrained", "-o", "e.npz", "-q") == (0, "", "")
+
+
+def test_nothing_is_overwritten_unless_told(run, recording):
+    arguments = ("embed", recording, "--model", "luna-base", "--untrained", "-o", "e.npz")
+    assert run(*arguments)[0] == 0
+    code, _, err = run(*arguments)
+    assert (code, "--overwrite" in one_line(err)) == (2, True)
+    assert run(*arguments, "--overwrite")[0] == 0
+    code, _, err = run("reconstruct", recording, "--model", "luna-base", "--untrained", "-o", recording, "--overwrite")
+    assert (code, "the recording itself" in err) == (2, True)
+
+
+def test_missing_electrodes_are_named_with_two_ways_on(run, electrodes):
+    code, _, err = run("embed", electrodes, "--model", "luna-base", "--untrained", "-o", "e.npz")
+    line = one_line(err)
+    assert code == 3
+    for word in ("T3", "A1", "PZ", "--missing skip", "--recipe luna-unipolar"):
+        assert word in line
+    for way in (("--missing", "skip"), ("--recipe", "luna-unipolar")):
+        assert run("embed", electrodes, "--model", "luna-base", "--untrained", "-o", f"{way[1]}.npz", *way)[0] == 0
+    assert len(eegora.Embeddings.load("skip.npz").ch_names) == 10
+    assert len(eegora.Embeddings.load("luna-unipolar.npz").ch_names) == 12
+
+
+def test_channels_outside_the_vocabulary(run, tmp_path):
+    path = tmp_path / "odd_raw.fif"
+    assert run("synth", path, "--seconds", 6, "--channels", "C3,C4,Iz,AFz")[0] == 0
+    options = (path, "--model", "luna-base", "--recipe", "luna-unipolar", "--untrained", "-o", "r.npz")
+    code, _, err = run("reconstruct", *options)
+    assert code == 3
+    assert "Iz" in err
+    assert "AFz" in err
+    assert "--unknown drop" in err
+    assert run("reconstruct", *options, "--unknown", "drop")[0] == 0
+    assert run("embed", *options[:-1], "e.npz")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("embed", "R", "--model", "lunar-base"), 2, ["lunar-base", "luna-base", "luna-huge"]),
+        (("embed", "R"), 2, ["--model"]),
+        (("embed", "nothere.fif", "--model", "luna-base", "--untrained"), 2, ["nothere.fif"]),
+        (("embed", ".", "--model", "luna-base", "--untrained"), 2, ["folder"]),
+        (("embed", "R", "--model", "luna-base", "--checkpoint", "broken.safetensors"), 2, ["broken.safetensors"]),
+        (("embed", "R", "--model", "luna-base", "--checkpoint", "gone.safetensors"), 2, ["gone.safetensors"]),
+        (("classify", "R", "--model", "luna-base", "--untrained"), 3, ["classify", "--checkpoint"]),
+        (("classify", "R", "--model", "luna-base", "--checkpoint", "BASE"), 3, ["classify", "--checkpoint"]),
+        (("embed", "R", "--model", "luna-large", "--checkpoint", "BASE"), 3, ["base", "--model luna-base"]),
+        (("reconstruct", "R", "--model", "luna-base", "--checkpoint", "FINETUNED"), 3, ["reconstruct"]),
+        (("embed", "R", "--model", "luna-base", "--untrained", "--device", "cuda:7"), 2, ["cuda:7", "--device cpu"]),
+        (("embed", "R", "--model", "luna-base", "--untrained", "--dtype", "int8"), 2, ["int8", "float32"]),
+        (("embed", "R", "--model", "luna-base"), 3, ["reached", "--checkpoint", "--untrained", "eegora fetch"]),
+        (("embed", "R", "--model", "luna-base", "--offline"), 3, ["--offline", "--checkpoint", "eegora fetch"]),
+        (("fetch", "luna-base"), 3, ["reached"]),
+        (("embed", "R", "--model", "luna-base", "--untrained", "--recipe", "no"), 2, ["luna-tuab", "luna-unipolar"]),
+        (("embed", "R", "--model", "luna-base", "--untrained", "--exclude", "Q9"), 3, ["Q9"]),
+        (("embed", "R", "--model", "luna-base", "--untrained", "-o", "e.docx"), 2, [".parquet"]),
+        (("reconstruct", "R", "--model", "luna-base", "--untrained", "--save-inputs"), 2, [".safetensors"]),
+        (("embed", "R", "--model", "luna-base", "--untrained", "--seeds", "3"), 2, ["--seeds"]),
+        (("recipe", "show", "nothing"), 2, ["luna-tuab"]),
+        (("parity", "luna", "--vectors", "gone.safetensors"), 2, ["gone.safetensors"]),
+        (("nonsense",), 2, ["nonsense", "--help"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_answered_in_one_line(run, recording, base, finetuned, tmp_path, arguments, code, words):
+    (tmp_path / "broken.safetensors").write_bytes(b"not a checkpoint at all, only words")
+    files = {"R": recording, "BASE": base, "FINETUNED": finetuned}
+    got, out, err = run(*(files.get(a, a) for a in arguments))
+    line = one_line(err)
+    assert got == code, line
+    assert out == ""
+    for word in words:
+        assert word in line
+    assert not {p.name for p in tmp_path.iterdir()} - {"broken.safetensors", "cache"}, "something was left behind"
+
+
+def test_python_m_and_version():
+    done = subprocess.run([sys.executable, "-m", "eegora", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("eegora 0.")
+
+
+def test_models_table(run):
+    code, out, _ = run("models", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {"luna-base", "luna-large", "luna-huge"} <= {row["model"] for row in rows}
+    assert run("models", "--wide")[0] == 0
+
+
+def test_recipes_are_shown_and_run_from_a_file(run, recording):
+    from pathlib import Path
+
+    _, toml, _ = run("recipe", "show", "luna-tuab", "--toml")
+    Path("mine.toml").write_text(toml.replace("freqs = [60.0]", "freqs = [50.0]"))
+    _, out, _ = run("recipe", "show", "mine.toml")
+    assert "50" in out
+    assert run("embed", recording, "--model", "luna-base", "--untrained", "--recipe", "mine.toml", "-o", "e.npz")[0] == 0
+    assert "freqs = [50.0]" in eegora.Embeddings.load("e.npz").provenance.recipe
+    assert "luna-unipolar" in run("recipe", "list")[1]
+
+
+def test_synth_is_the_same_every_time(run):
+    for name in ("a_raw.fif", "b_raw.fif"):
+        assert run("synth", name, "--seconds", 3, "--seed", 5)[0] == 0
+    a, b = (mne.io.read_raw_fif(name, verbose="ERROR").get_data() for name in ("a_raw.fif", "b_raw.fif"))
+    assert np.array_equal(a, b)
+    assert run("synth", "c_raw.fif", "--seconds", 3, "--seed", 6)[0] == 0
+    assert not np.array_equal(a, mne.io.read_raw_fif("c_raw.fif", verbose="ERROR").get_data())
+
+
+def test_demo_draws_a_picture_and_says_where(run, recording):
+    code, out, err = run("demo", "--model", "luna-base", "--recording", recording)
+    assert code == 0
+    assert "untrained" in err
+    assert "demo/rec_raw_luna-base.parquet" in out
+    from pathlib import Path
+
+    assert Path("demo/rec_raw_luna-base.png").stat().st_size > 50_000
+
+
+def test_demo_with_a_checkpoint_shows_where_it_looks(run, recording, base):
+    code, _, err = run("demo", "--model", "luna-base", "--recording", recording, "--checkpoint", base)
+    assert code == 0
+    assert "look where it attends" in err
+    assert "untrained" not in err
+
+
+def test_parity_exits_with_1_beyond_a_limit(run, tmp_path):
+    import shutil
+    from pathlib import Path
+
+    from safetensors import safe_open
+    from safetensors.numpy import load_file
+
+    folder = Path(__file__).parent / "models" / "luna" / "vectors"
+    vectors = folder / "luna-tiny-cls.safetensors"
+    code, out, _ = run("parity", "luna", "--vectors", vectors, "--manifests", folder)
+    assert code == 0
+    shutil.copy(folder / "luna-tiny-cls.json", tmp_path)
+    with safe_open(vectors, "np") as file:
+        metadata = file.metadata()
+    tensors = load_file(vectors)
+    tensors["cls22/output"][0, 0] += 1e-2
+    save_file(tensors, tmp_path / "luna-tiny-cls.safetensors", metadata=metadata)
+    assert run("parity", "luna", "--vectors", tmp_path / "luna-tiny-cls.safetensors")[0] == 1
