@@ -9,7 +9,7 @@ MODEL ?= luna-base
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check pages clean
+.PHONY: demo test check pages parity clean
 
 demo: $(VENV)/.installed
 	$(BIN)/eegora demo --model $(MODEL) --overwrite $(if $(RECORDING),--recording "$(RECORDING)")
@@ -21,6 +21,14 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python docs/pages.py --check
 
 pages: $(VENV)/.installed-dev
+	$(BIN)/python docs/pages.py
+
+# Rewrites evidence/parity/ from the vector files in EEGORA_VECTORS (manifests in ../manifests from there), then the pages.
+parity: $(VENV)/.installed-dev
+	for model in $$($(BIN)/python -c 'from eegora import registry; print(*registry.specs())'); do \
+	    $(BIN)/eegora parity $$model --vectors "$(EEGORA_VECTORS)" --manifests "$(EEGORA_VECTORS)/../manifests" \
+	        --evidence evidence/parity/$$(echo $$model | tr _ -).json -q || exit 1; \
+	done
 	$(BIN)/python docs/pages.py
 
 # The two stamps: what `demo` needs, and what the tests need on top of it.

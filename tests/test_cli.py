@@ -93,7 +93,9 @@ def test_embed_writes_a_table_that_opens_with_pyarrow_alone(run, recording):
 
 
 def test_embed_with_a_checkpoint_says_which(run, recording, base):
-    code, out, _ = run("embed", recording, "--model", "luna-base", "--checkpoint", base, "-o", "e.safetensors", "--json")
+    code, out, _ = run(
+        "embed", recording, "--model", "luna-base", "--checkpoint", base, "-o", "e.safetensors", "--json"
+    )
     assert code == 0
     said = json.loads(out)
     assert said["shape"] == {"window": 2, "patch": 32, "feature": 256}
@@ -264,7 +266,9 @@ def test_recipes_are_shown_and_run_from_a_file(run, recording):
     Path("mine.toml").write_text(toml.replace("freqs = [60.0]", "freqs = [50.0]"))
     _, out, _ = run("recipe", "show", "mine.toml")
     assert "50" in out
-    assert run("embed", recording, "--model", "luna-base", "--untrained", "--recipe", "mine.toml", "-o", "e.npz")[0] == 0
+    assert (
+        run("embed", recording, "--model", "luna-base", "--untrained", "--recipe", "mine.toml", "-o", "e.npz")[0] == 0
+    )
     assert "freqs = [50.0]" in eegora.Embeddings.load("e.npz").provenance.recipe
     assert "luna-unipolar" in run("recipe", "list")[1]
 
@@ -304,7 +308,7 @@ def test_parity_exits_with_1_beyond_a_limit(run, tmp_path):
 
     folder = Path(__file__).parent / "models" / "luna" / "vectors"
     vectors = folder / "luna-tiny-cls.safetensors"
-    code, out, _ = run("parity", "luna", "--vectors", vectors, "--manifests", folder)
+    code, _, _ = run("parity", "luna", "--vectors", vectors, "--manifests", folder)
     assert code == 0
     shutil.copy(folder / "luna-tiny-cls.json", tmp_path)
     with safe_open(vectors, "np") as file:

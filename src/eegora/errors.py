@@ -46,6 +46,12 @@ class EegoraError(Exception):
         What came and what was wanted, with the path or name it is about.
     hint : str
         The next thing to type or do.
+
+    Examples
+    --------
+    >>> error = EegoraError("not_found", "rec.edf does not exist", hint="check the path")
+    >>> str(error), error.exit_code
+    ('rec.edf does not exist. Next: check the path [not_found]', 2)
     """
 
     exit_code = 3

@@ -49,6 +49,11 @@ class Preparation:
         What to do about channels that the task cannot take: ``refuse`` or ``drop``.
     exclude : sequence of str
         Channels to leave out, as the recording or the recipe spells them.
+
+    Examples
+    --------
+    >>> how = Preparation(missing="skip", exclude=["T1"])
+    >>> model.embed("recording.edf", how)  # doctest: +SKIP
     """
 
     recipe: Recipe | str | Path | None = None
@@ -76,6 +81,11 @@ class Model:
         What this checkpoint can do.
     notes : tuple of str
         What a careful user wants to know about the checkpoint.
+
+    Examples
+    --------
+    >>> model = eegora.load_model("luna-base")  # doctest: +SKIP
+    >>> model.embed("recording.edf").pool("window").to_table()  # doctest: +SKIP
     """
 
     def __init__(

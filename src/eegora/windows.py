@@ -49,6 +49,11 @@ class Windows:
         Of the whole recording.
     name : str
         The recording's name.
+
+    Examples
+    --------
+    >>> windows = model.prepare("recording.edf")  # doctest: +SKIP
+    >>> windows.data.shape, windows.ch_names, windows.to_volts()  # doctest: +SKIP
     """
 
     data: Array

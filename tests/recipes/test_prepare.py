@@ -115,6 +115,28 @@ def test_a_rate_below_the_band_names_the_option() -> None:
     assert error.value.code == "bad_rate"
 
 
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_windows_a_few_at_a_time_are_the_windows_all_at_once(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = _full(60.0)
+    whole = prepare(signal, recipe, watch=lambda step, state: None)
+    monkeypatch.setattr("eegora.recipes.blocks.BLOCK", 2 * whole.data[0].size)
+    parts = prepare(signal, recipe)
+    for field in fields(Windows):
+        a, b = getattr(parts, field.name), getattr(whole, field.name)
+        np.testing.assert_array_equal(a, b) if isinstance(a, np.ndarray) else None
+        assert isinstance(a, np.ndarray) or a == b, field.name
+
+
+def test_a_flat_channel_is_noted_once() -> None:
+    signal = _full()
+    data = signal.data.copy()
+    data[0, :2500] = 1e-5
+    recipe = Recipe("r", (Step("cut", {"seconds": 5}), Step("zscore", {"over": "window"})))
+    windows = prepare(replace(signal, data=data), recipe)
+    assert windows.notes[-1] == "Fp1 is flat in 2 of 4 windows: set to 0"
+    assert [flags[-1:] for flags in windows.flags] == [("flat:Fp1",), ("flat:Fp1",), (), ()]
+
+
 def test_nan_never_comes_out() -> None:
     signal = _full()
     data = signal.data.copy()

@@ -12,7 +12,7 @@ import pytest
 from eegora.errors import ChannelError, EegoraError, RecordingError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.channel_steps import average_reference, derive, pick, zero
-from eegora.recipes.time_steps import cut, notch, resample
+from eegora.recipes.time_steps import cut, notch, resample, stretches
 from eegora.recipes.time_steps import filter as band_pass
 from eegora.recipes.value_steps import align, baseline, clip, divide, min_max, reject, scale, standardise, zscore
 from eegora.recordings.positions import head_position
@@ -135,6 +135,15 @@ def test_pick_works_on_windows_too() -> None:
     picked = pick(made, names=("C4", "Fp1"))
     np.testing.assert_array_equal(picked.data, made.data[:, [3, 0]])
     assert picked.missing.shape == (4, 2, 1)
+    filled = pick(made, names=("C4", "Oz", "Fp1"), missing="nearest")
+    np.testing.assert_array_equal(filled.missing[0, :, 0], [False, True, False])
+
+
+def test_a_derivation_of_a_missing_channel_is_missing() -> None:
+    mask = np.zeros((4, 4, 1), bool)
+    mask[2, 1] = True
+    made = derive(replace(windows(), missing=mask), rows=("Fp1-C3", "Fp2-C4"))
+    assert np.argwhere(made.missing).tolist() == [[2, 1, 0]]
 
 
 # ── derive ──
@@ -237,6 +246,12 @@ def test_filters_treat_each_stretch_between_gaps_as_mne_does(texts: tuple[str, .
     raw.filter(0.5, 40.0, verbose="error")
     made = band_pass(signal, l_freq=0.5, h_freq=40.0)
     np.testing.assert_allclose(made.data, raw.get_data(), atol=1e-11 * 2e-5)
+
+
+def test_gaps_may_overlap_and_touch_the_ends() -> None:
+    spans = [(0.0, 1.0), (2.0, 5.0), (3.0, 1.0), (8.0, 0.0), (9.0, 4.0)]
+    assert stretches(1000, 100.0, [Annotation(*span, GAP) for span in spans]) == [(100, 200), (700, 800), (800, 900)]
+    assert stretches(1000, 100.0, [Annotation(0.0, 10.0, GAP)]) == []
 
 
 def test_the_iir_filter_is_mnes() -> None:
@@ -399,12 +414,13 @@ def test_a_window_zscore_has_the_divisor_that_it_says() -> None:
 def test_a_flat_channel_becomes_exactly_zero_and_is_flagged(dtype: str) -> None:
     made = windows()
     data = made.data.copy()
-    data[1, 2] = 37.123e-6
+    level = 12.3456789e-6
+    data[1, 2] = level
+    assert (data[1, 2] * 1e6).mean() != (data[1, 2] * 1e6)[0]  # rounding hides that it is flat
     scored = zscore(scale(replace(made, data=data), unit="uV"), over="window", eps=1e-8, dtype=dtype)
     assert not scored.data[1, 2].any()
     assert scored.flags == ((), ("flat:C3",), (), ())
-    assert scored.notes == ("C3 is flat in 1 of 4 windows: set to 0",)
-    np.testing.assert_allclose(scored.to_volts()[1, 2], 37.123e-6, rtol=1e-6)
+    np.testing.assert_allclose(scored.to_volts()[1, 2], level, rtol=1e-6)
 
 
 def test_a_recording_without_variation_has_no_zscore() -> None:
@@ -420,6 +436,14 @@ def test_a_shorter_window_counts_only_its_data() -> None:
     alone = replace(made.take([2]), data=made.data[2:, :, :480], n_valid=np.array([480]))
     for step in (baseline, min_max, lambda w: zscore(w, over="window", eps=1e-6)):
         np.testing.assert_allclose(step(made).data[2:, :, :480], step(alone).data, rtol=1e-12, atol=1e-18)
+
+
+def test_the_baseline_can_be_the_start_of_a_window_as_in_mne() -> None:
+    made = windows()
+    epochs = mne.EpochsArray(made.data, mne.create_info(4, 256.0, "eeg"), tmin=-0.1, baseline=None, verbose="error")
+    expected = epochs.apply_baseline((None, 0.0), verbose="error").get_data(verbose="error")
+    np.testing.assert_allclose(baseline(made, first=0.1).data, expected, atol=1e-19)
+    np.testing.assert_allclose(baseline(made).data.mean(axis=-1), 0, atol=1e-19)
 
 
 def test_min_max_stretches_a_window_to_one() -> None:

@@ -18,7 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 def parity(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model whose vectors these are.")],
-    vectors: Annotated[list[Path], typer.Option(metavar="FILE", help="Vector files; repeatable.")],
+    vectors: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="A vector file, or a folder of them; repeatable.")
+    ],
     manifests: Annotated[
         list[str] | None, typer.Option(metavar="DIR,DIR", help="Folders with manifests; then beside the file.")
     ] = None,
@@ -36,11 +38,12 @@ def parity(
     from eegora.parity.run import run_vectors
     from eegora.report.tables import show
 
-    if export is not None and len(vectors) > 1:
-        raise UsageError("bad_options", f"--export holds one vector file, {len(vectors)} came", hint="one --vectors")
     folder, _, _ = registry.find(model)
+    files = [file for path in vectors for file in _files(path, folder)]
+    if export is not None and len(files) > 1:
+        raise UsageError("bad_options", f"--export holds one vector file, {len(files)} came", hint="one --vectors")
     reports = []
-    for path in vectors:
+    for path in files:
         report = run_vectors(
             path,
             code=registry.code(folder),
@@ -59,3 +62,18 @@ def parity(
         typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2))
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
+
+
+def _files(path: Path, folder: str) -> list[Path]:
+    """Return a file as it is, and of a folder the files that are named after the model."""
+    from eegora import registry
+    from eegora.errors import UsageError
+
+    if not path.is_dir():
+        return [path]
+    found = sorted(
+        file for file in path.glob("*.safetensors") if registry.plain(file.name.split("-")[0]) == registry.plain(folder)
+    )
+    if not found:
+        raise UsageError("not_found", f"{path} has no vector files of this model", hint="--vectors with another folder")
+    return found

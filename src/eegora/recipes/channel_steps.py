@@ -126,6 +126,9 @@ def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels
     )
     if isinstance(changed, Signal):
         changed = replace(changed, bads=tuple(spoilt))
+    elif changed.missing is not None and changed.missing.shape[1] > 1:
+        either = np.stack([changed.missing[:, pair].any(axis=1) for pair in pairs], axis=1)
+        changed = replace(changed, missing=either)
     return noted(changed, f"{len(gone)} of {len(rows)} rows cannot be derived: {', '.join(gone)}") if gone else changed
 
 
@@ -226,6 +229,9 @@ def _filled(state: State, picked: State, rows: list[int], names: tuple[str, ...]
     if shift.any():
         wide = np.broadcast_to(state.shift, (*shift.shape[:-2], len(state.ch_names), shift.shape[-1]))
         shift = extended(np.broadcast_to(shift, (*shift.shape[:-2], len(picked.ch_names), shift.shape[-1])), wide)
+    if isinstance(picked, Windows) and picked.missing is not None and picked.missing.shape[1] > 1:
+        wide_mask = np.pad(picked.missing, ((0, 0), (0, len(lacking)), (0, 0)), constant_values=True)
+        picked = replace(picked, missing=wide_mask[:, order])
     return noted(
         replace(
             picked,

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from eegora.signal import Array
 
-# One transform for all channels up to here; longer signals go one by one, so that a channel stays in the cache.
+# Signals up to this length (with the filter's reflections) are filtered by one transform, longer ones in blocks.
 SHORT = 20_000
+# Up to so many values all channels go through one call; beyond it one by one, so that a channel stays in the cache.
+AT_ONCE = 1 << 18
 # Overlap-save blocks of this length suit the caches; filters longer than a fifth of it get longer blocks.
 BLOCK = 8192
 # float32 counts samples exactly enough for windows; a continuous recording needs float64 (module `nearest`).
@@ -229,17 +231,17 @@ def _spectrum(taps: bytes, block: int) -> NDArray[np.complexfloating]:
 
 @lru_cache(maxsize=256)
 def fast_length(least: int) -> int:
-    """Return the smallest 2^a 3^b 5^c that is at least `least`: lengths whose FFT is fast."""
+    """Return the smallest 16 · 2^a 3^b 5^c that is at least `least`: lengths whose FFT is fast. Odd ones are not."""
+    least = ceil(least / 16)
     best = 1 << max(least - 1, 0).bit_length()
     five = 1
     while five < best:
         three = five
         while three < best:
-            ratio = ceil(least / three)
-            best = min(best, three << max(ratio - 1, 0).bit_length())
+            best = min(best, three << max(ceil(least / three) - 1, 0).bit_length())
             three *= 3
         five *= 5
-    return best
+    return 16 * best
 
 
 def threads() -> int:
@@ -252,8 +254,8 @@ def threads() -> int:
 
 
 def _by_channel(convert: Callable[[Array, Array], None], data: Array, n_out: int, n_threads: int | None) -> Array:
-    """Apply a function that writes to its second argument: at once to short channels, else to one after the other."""
-    if max(data.shape[-1], n_out) <= SHORT and data.size <= 16 * SHORT:
+    """Apply a function that writes to its second argument: at once to few values, else to one channel after the other."""
+    if data.size <= AT_ONCE:
         out = np.empty((*data.shape[:-1], n_out))
         convert(data, out)
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -203,39 +204,61 @@ def prepare(
         ``missing_channels``, ``no_channels``, ``no_positions``, ``bipolar``.
     UsageError
         ``bad_recipe``, ``bad_option``.
+
+    Examples
+    --------
+    >>> windows = prepare(to_signal(raw), recipe, missing="skip")  # doctest: +SKIP
     """
+    from eegora.recipes.blocks import in_blocks
     from eegora.recipes.fill import POLICIES
     from eegora.recipes.steps import STEPS
 
     if missing is not None and missing not in POLICIES:
         raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
     steps = recipe.checked().steps
-    state: Signal | Windows = source
+
+    def run(state: Any, some: Iterable[Step]) -> Any:
+        for step in some:
+            info, options = STEPS[step.name], dict(step.options)
+            if missing is not None and "missing" in info.options:
+                options["missing"] = missing
+            state = info.function(state, **options)
+            if isinstance(state, Windows):
+                state = _blank_after_end(state)
+            if watch is not None:
+                watch(step, state)
+        return state
+
+    n_before = 1 + [STEPS[step.name].where for step in steps].index("cut")
     if isinstance(source, Windows):
-        n_before = 1 + [STEPS[step.name].where for step in steps].index("cut")
         names = ", ".join(step.name for step in steps[:n_before])
-        state = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
-        steps = steps[n_before:]
-    for step in steps:
-        info = STEPS[step.name]
-        options = dict(step.options)
-        if missing is not None and "missing" in info.options:
-            options["missing"] = missing
-        state = info.function(state, **options)
-        if isinstance(state, Windows):
-            state = _blank_after_end(state)
-        if watch is not None:
-            watch(step, state)
-    assert isinstance(state, Windows)
-    data = np.ascontiguousarray(state.data, dtype=np.float32)
-    if not np.isfinite(data.sum(dtype=np.float64)):
-        bad = np.argwhere(~np.isfinite(data))[0]
-        raise RecordingError(
-            "non_finite",
-            f"{state.name}: channel {state.ch_names[bad[1]]} has NaN or infinite values from window {state.index[bad[0]]} on",
-            hint="repair or leave out the channel",
-        )
-    return replace(state, data=data)
+        windows = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
+    else:
+        windows = run(source, steps[:n_before])
+    behind = steps[n_before:]
+    if watch is None and len(windows) and all(STEPS[step.name].per_window for step in behind):
+        windows = in_blocks(windows, lambda block: run(block, behind))
+    else:
+        windows = run(windows, behind)
+        windows = replace(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32))
+    return _finite(replace(windows, notes=(*windows.notes, *_flat_notes(windows))))
+
+
+def _finite(windows: Windows) -> Windows:
+    if np.isfinite(windows.data.sum(dtype=np.float64)):
+        return windows
+    i, channel, _ = np.argwhere(~np.isfinite(windows.data))[0]
+    raise RecordingError(
+        "non_finite",
+        f"{windows.name}: channel {windows.ch_names[channel]} has NaN or infinite values from window {windows.index[i]} on",
+        hint="repair or leave out the channel",
+    )
+
+
+def _flat_notes(windows: Windows) -> list[str]:
+    """Say once per channel in how many windows it was flat."""
+    flat = Counter(flag.partition(":")[2] for flags in windows.flags for flag in flags if flag.startswith("flat:"))
+    return [f"{name} is flat in {n} of {len(windows)} windows: set to 0" for name, n in flat.items()]
 
 
 def _blank_after_end(windows: Windows) -> Windows:
@@ -243,11 +266,9 @@ def _blank_after_end(windows: Windows) -> Windows:
     from eegora.recipes.undo import valid
 
     inside = valid(windows)
-    return (
-        windows
-        if inside is True
-        else replace(windows, data=np.where(inside, windows.data, 0.0).astype(windows.data.dtype))
-    )
+    if inside is True:
+        return windows
+    return replace(windows, data=np.where(inside, windows.data, 0.0).astype(windows.data.dtype))
 
 
 def _check_options(recipe: str, step: Step, info: StepInfo) -> None:

@@ -23,10 +23,13 @@ class StepInfo:
         (Signal or Windows, keyword options) → the same type; the cut makes Windows of a Signal.
     where : str
         ``before`` the cut (on the Signal), ``after`` it (on Windows), ``both``, or ``cut`` itself.
+    per_window : bool
+        Behind the cut, whether it treats each window on its own, so that `prepare` may hand over a few at a time.
     """
 
     function: Callable[..., Any]
     where: Where
+    per_window: bool = True
 
     @cached_property
     def options(self) -> Mapping[str, Any]:
@@ -53,9 +56,9 @@ STEPS: dict[str, StepInfo] = {
     "divide": StepInfo(value_steps.divide, "both"),
     "baseline": StepInfo(value_steps.baseline, "after"),
     "zscore": StepInfo(value_steps.zscore, "both"),
-    "clip": StepInfo(value_steps.clip, "both"),
+    "clip": StepInfo(value_steps.clip, "both", per_window=False),
     "min_max": StepInfo(value_steps.min_max, "after"),
     "standardise": StepInfo(value_steps.standardise, "both"),
-    "align": StepInfo(value_steps.align, "after"),
-    "reject": StepInfo(value_steps.reject, "after"),
+    "align": StepInfo(value_steps.align, "after", per_window=False),
+    "reject": StepInfo(value_steps.reject, "after", per_window=False),
 }

@@ -30,9 +30,12 @@ def divide(state: State, *, by: float) -> State:
     return rescaled(state, state.data / by, by)
 
 
-def baseline(windows: Windows) -> Windows:
-    """Subtract the mean of each window from each channel."""
-    mean = windows.data.mean(axis=-1, keepdims=True, where=valid(windows))
+def baseline(windows: Windows, *, first: float | None = None) -> Windows:
+    """Subtract from each channel its mean over the window, or over its first `first` seconds (end included, as in MNE)."""
+    inside = valid(windows)
+    if first is not None:
+        inside = inside & (np.arange(windows.data.shape[-1]) <= round(first * windows.sfreq))
+    mean = windows.data.mean(axis=-1, keepdims=True, where=inside)
     return rescaled(windows, windows.data - mean, 1.0, mean)
 
 
@@ -165,36 +168,30 @@ def reject(windows: Windows, *, limit_uv: float) -> Windows:
 
 def _global(signal: Signal, data: Array, ddof: int, eps: float) -> Signal:
     good = [i for i, name in enumerate(signal.ch_names) if name not in signal.bads]
-    counted = data if len(good) == len(data) else data[good]
     recorded = np.ones(signal.n_times, bool)
     for start, stop in signal.gaps:
         recorded[round(start * signal.sfreq) : round(stop * signal.sfreq)] = False
-    if not recorded.all():
-        counted = counted[:, recorded]
-    if not counted.size:
+
+    def counted(values: Array) -> Array:
+        values = values if len(good) == len(values) else values[good]
+        return values if recorded.all() else values[:, recorded]
+
+    some = counted(data)
+    if not some.size:
         raise RecordingError(
             "constant_data", f"{signal.name}: no good channel outside gaps is left to take a z-score of"
         )
-    mean = float(counted.mean(dtype=np.float64))
-    deviation = _deviation(counted, mean, ddof)
-    if deviation == 0:
+    mean = float(some.mean(dtype=np.float64))
+    scored = data - data.dtype.type(mean)
+    some = counted(scored)
+    squares = float(np.einsum("ij,ij->i", some, some, dtype=np.float64).sum())
+    if squares == 0:
         raise RecordingError(
             "constant_data", f"{signal.name}: all channels are constant", hint="give a recording of EEG"
         )
-    divisor = deviation + eps
-    scored = data - data.dtype.type(mean)
+    divisor = float(np.sqrt(squares / (some.size - ddof))) + eps
     scored /= data.dtype.type(divisor)
     return rescaled(signal, scored, divisor, mean)
-
-
-def _deviation(data: Array, mean: float, ddof: int) -> float:
-    """Return the standard deviation over everything; row by row, so that no copy of the whole is made."""
-    squares = 0.0
-    for row in data:
-        rest = row.astype(np.float64) - mean
-        rest *= rest
-        squares += float(rest.sum())
-    return float(np.sqrt(squares / (data.size - ddof)))
 
 
 def _flat(data: Array, mean: Array, deviation: Array, inside: NDArray[np.bool_] | bool) -> NDArray[np.bool_]:
@@ -207,13 +204,11 @@ def _flat(data: Array, mean: Array, deviation: Array, inside: NDArray[np.bool_] 
 
 
 def _flat_noted(state: State, flat: NDArray[np.bool_]) -> State:
-    """Flag flat channels, per window, and note them once."""
+    """Flag flat channels of windows, note those of a recording."""
     if not flat.any():
         return state
-    by_channel = flat.reshape(-1, flat.shape[-1]).sum(axis=0)
-    of = f" in {{}} of {len(flat)} windows" if isinstance(state, Windows) else ""
-    lines = [f"{state.ch_names[i]} is flat{of.format(by_channel[i])}: set to 0" for i in np.flatnonzero(by_channel)]
     if isinstance(state, Windows):
-        rows = {int(i): [f"flat:{state.ch_names[k]}" for k in np.flatnonzero(flat[i])] for i in range(len(flat))}
-        return noted(flagged(state, rows), *lines)
-    return noted(state, *lines)
+        return flagged(
+            state, {int(i): [f"flat:{state.ch_names[k]}" for k in np.flatnonzero(flat[i])] for i in range(len(flat))}
+        )
+    return noted(state, *(f"{state.ch_names[i]} is flat: set to 0" for i in np.flatnonzero(flat)))

@@ -31,6 +31,10 @@ class Attention:
     seconds : float
         Length of a window.
     provenance : Provenance
+
+    Examples
+    --------
+    >>> model.attention(raw).top_channels(3)  # doctest: +SKIP
     """
 
     data: Array

@@ -39,6 +39,11 @@ class Classification:
         What is special about each window.
     extras : dict of str to ndarray
         Tensors that went into the network, where they were kept.
+
+    Examples
+    --------
+    >>> classification = model.classify(raw, classes=["normal", "abnormal"])  # doctest: +SKIP
+    >>> classification.predicted, classification.probabilities  # doctest: +SKIP
     """
 
     logits: Array

@@ -46,6 +46,11 @@ class Embeddings:
         The one that was applied.
     extras : dict of str to ndarray
         Kept beside the embeddings, one entry per window each: the tensors that went into the network.
+
+    Examples
+    --------
+    >>> embeddings = Embeddings.load("out.safetensors")  # doctest: +SKIP
+    >>> embeddings.axes, embeddings.pool("window").data.shape  # doctest: +SKIP
     """
 
     data: Array

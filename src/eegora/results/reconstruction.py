@@ -34,6 +34,11 @@ class Reconstruction:
     provenance : Provenance
     extras : dict of str to ndarray
         Tensors that went into the network, where they were kept.
+
+    Examples
+    --------
+    >>> reconstruction = model.reconstruct(raw)  # doctest: +SKIP
+    >>> reconstruction.to_raw(like=raw), reconstruction.honesty  # doctest: +SKIP
     """
 
     data: Array
