@@ -58,7 +58,7 @@ def test_pick_takes_the_wanted_order_and_spelling() -> None:
 
 
 def test_pick_refuses_missing_electrodes_by_name() -> None:
-    with pytest.raises(ChannelError, match=r"Oz.*closest.*missing='skip'") as error:
+    with pytest.raises(ChannelError, match=r"lacks electrodes Oz.*missing='skip'") as error:
         pick(recording(), names=("Fp1", "Oz"))
     assert code_of(error) == "missing_channels"
 
@@ -423,10 +423,11 @@ def test_a_flat_channel_becomes_exactly_zero_and_is_flagged(dtype: str) -> None:
     np.testing.assert_allclose(scored.to_volts()[1, 2], level, rtol=1e-6)
 
 
-def test_a_recording_without_variation_has_no_zscore() -> None:
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_a_recording_without_variation_has_no_zscore(level: float) -> None:
     signal = recording()
     with pytest.raises(RecordingError) as error:
-        zscore(replace(signal, data=np.zeros_like(signal.data)), over="global")
+        zscore(replace(signal, data=np.full_like(signal.data, level)), over="global")
     assert code_of(error) == "constant_data"
 
 

@@ -103,7 +103,7 @@ def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels
     gone = [row for row in rows if not sources[row]]
     if gone and (missing != "skip" or not made):
         lacking = [part for row in gone for part in row.split("-", 1) if _find(state, part) is None]
-        raise _missing(state, lacking, f"derivations {', '.join(gone)}", ("skip",))
+        raise _missing(state, f"derivations {', '.join(gone)} (no {', '.join(dict.fromkeys(lacking))})", ("skip",))
     pairs = [sources[row] for row, _ in made]
     uses = []
     for (row, label), pair in zip(made, pairs, strict=True):
@@ -198,7 +198,7 @@ def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: 
             hint="give a recording with these electrodes, or another model or recipe",
         )
     if lacking and missing == "refuse":
-        raise _missing(state, lacking, f"electrodes {', '.join(lacking)}", tuple(p for p in POLICIES if p != "refuse"))
+        raise _missing(state, f"electrodes {', '.join(lacking)}", tuple(p for p in POLICIES if p != "refuse"))
     kept = [name for name in names if found[name] is not None]
     picked = _rows(state, [i for i in found.values() if i is not None], kept, "not in the recipe")
     if not lacking:
@@ -315,12 +315,10 @@ def _check_policy(missing: str) -> None:
         raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
 
 
-def _missing(state: Signal | Windows, lacking: Sequence[str], what: str, options: Sequence[str]) -> ChannelError:
-    closest = {name: nearest_names(name, state.ch_names, 1) for name in dict.fromkeys(lacking)}
-    near = ", ".join(f"{name} (closest: {', '.join(found)})" for name, found in closest.items())
+def _missing(state: Signal | Windows, what: str, options: Sequence[str]) -> ChannelError:
     return ChannelError(
         "missing_channels",
-        f"{state.name} lacks {what}: no {near or 'such row'}; found {_some(state.ch_names, 30)}",
+        f"{state.name} lacks {what}; it has {_some(state.ch_names, 30)}",
         hint=f"name another recording, or say missing='{options[0]}'"
         + f" (or {', '.join(options[1:])})" * (len(options) > 1),
     )

@@ -22,7 +22,7 @@ SHORT = 20_000
 AT_ONCE = 1 << 18
 # Overlap-save blocks of this length suit the caches; filters longer than a fifth of it get longer blocks.
 BLOCK = 8192
-# float32 counts samples exactly enough for windows; a continuous recording needs float64 (module `nearest`).
+# float32 counts samples exactly enough for windows; a continuous recording needs float64 (`nearest_index`).
 FLOAT32_TIMES = 65_536
 
 
@@ -98,7 +98,7 @@ def reflect(data: Array, left: int, right: int, *, zeros: int = 0, origin: Array
 
 
 def nearest_index(n_times: int, wanted: int) -> NDArray[np.intp]:
-    """Return which of `n_times` samples each of `wanted` output samples takes (spec eegpt.md, section 5).
+    """Return which of `n_times` samples each of `wanted` output samples takes (spec preprocessing.md, section 6.4).
 
     Windows are counted in float32, as the original does; longer signals in float64, where float32 would skip samples.
     """

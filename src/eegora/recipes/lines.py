@@ -1,4 +1,4 @@
-"""Where line noise stands in a spectrum (spec preprocessing.md 6.1, zuna-pipeline.md B3). What to do about it is the notch step's affair."""
+"""Where line noise stands in a spectrum (spec preprocessing.md, section 6.1). What to do about it is the notch step's affair."""
 
 from __future__ import annotations
 

@@ -39,8 +39,15 @@ def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = 
     if l_freq is None and h_freq is None:
         return state
     if method == "iir":
-        return _filtered(state, "filter", partial(_butterworth, sfreq=state.sfreq, l_freq=l_freq, h_freq=h_freq))
-    return _fir(state, "filter", kernels.design(float(state.sfreq), l_freq, h_freq))
+        done = _filtered(state, "filter", partial(_butterworth, sfreq=state.sfreq, l_freq=l_freq, h_freq=h_freq))
+    else:
+        done = _fir(state, "filter", kernels.design(float(state.sfreq), l_freq, h_freq))
+    flat = state.data.max(-1) == state.data.min(-1)
+    if l_freq is None or not flat.any():
+        return done
+    # A high-pass leaves nothing of a constant; on a recording shorter than the filter the zeros beyond the reflection
+    # would make a slow wave of it, which a z-score then blows up to look like a signal.
+    return replace(done, data=np.where(flat[..., None], 0.0, done.data))
 
 
 def notch(state: State, *, freqs: float | Sequence[float] = (), detect: bool = False) -> State:

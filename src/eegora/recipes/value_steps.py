@@ -185,11 +185,12 @@ def _global(signal: Signal, data: Array, ddof: int, eps: float) -> Signal:
     scored = data - data.dtype.type(mean)
     some = counted(scored)
     squares = float(np.einsum("ij,ij->i", some, some, dtype=np.float64).sum())
-    if squares == 0:
+    deviation = float(np.sqrt(squares / (some.size - ddof)))
+    if deviation <= 1e-12 * abs(mean):
         raise RecordingError(
             "constant_data", f"{signal.name}: all channels are constant", hint="give a recording of EEG"
         )
-    divisor = float(np.sqrt(squares / (some.size - ddof))) + eps
+    divisor = deviation + eps
     scored /= data.dtype.type(divisor)
     return rescaled(signal, scored, divisor, mean)
 
