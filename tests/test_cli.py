@@ -317,3 +317,21 @@ def test_parity_exits_with_1_beyond_a_limit(run, tmp_path):
     tensors["cls22/output"][0, 0] += 1e-2
     save_file(tensors, tmp_path / "luna-tiny-cls.safetensors", metadata=metadata)
     assert run("parity", "luna", "--vectors", tmp_path / "luna-tiny-cls.safetensors")[0] == 1
+
+
+def test_several_models_share_one_table_and_one_grid(run, recording):
+    models = "luna-base,luna-large"
+    assert run("embed", recording, "--model", models, "--untrained", "--every", 4, "-o", "t.parquet")[0] == 0
+    table = pq.read_table("t.parquet").to_pylist()
+    assert [(row["onset"], row["variant"]) for row in table] == [
+        (0.0, "base"),
+        (0.0, "large"),
+        (4.0, "base"),
+        (4.0, "large"),
+    ]
+    assert [len(row["vector"]) for row in table] == [256, 576, 256, 576]
+    assert {row["duration"] for row in table} == {5.0}
+    alone = run("embed", recording, "--model", "luna-large", "--untrained", "--every", 4, "-o", "a.npz")
+    assert alone[0] == 0
+    expected = eegora.Embeddings.load("a.npz").pool().data
+    np.testing.assert_allclose([row["vector"] for row in table if row["variant"] == "large"], expected, atol=1e-5)

@@ -49,6 +49,8 @@ class Preparation:
         What to do about channels that the task cannot take: ``refuse`` or ``drop``.
     exclude : sequence of str
         Channels to leave out, as the recording or the recipe spells them.
+    every : float or None
+        Seconds from the start of one window to that of the next. None: as the recipe says, one after the other.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class Preparation:
     missing: str | None = None
     unknown: str = "refuse"
     exclude: Sequence[str] = ()
+    every: float | None = None
 
 
 class Model:
@@ -113,15 +116,26 @@ class Model:
         """Return the model, its device and its checkpoint in one line."""
         return f"<Model {self.spec.name}-{self.variant} on {self.device.name}, {self.checkpoint['name']}>"
 
-    def recipe(self, wanted: Recipe | str | Path | None = None) -> Recipe:
-        """Return a recipe of the model by name, one from a TOML file, or the default.
+    def recipe(self, how: Preparation | None = None) -> Recipe:
+        """Return the recipe that will run: one of the model's by name, one from a TOML file, or the default.
 
         Raises
         ------
         UsageError
             ``unknown_recipe`` with the names there are; ``bad_recipe``.
         """
-        return find_recipe(self.spec, wanted)
+        how = how or Preparation()
+        recipe = find_recipe(self.spec, how.recipe)
+        return recipe if how.every is None else recipe.with_options("cut", every=float(how.every))
+
+    def window_seconds(self, how: Preparation | None = None) -> float:
+        """Return the length of the windows that a recipe cuts."""
+        recipe = self.recipe(how)
+        cut = next(step for step in recipe.steps if step.name == "cut")
+        if "seconds" in cut.options:
+            return float(cut.options["seconds"])
+        rates = [float(step.options["rate"]) for step in recipe.steps if step.options.get("rate")]
+        return float(cut.options["samples"]) / rates[-1]
 
     def prepare(
         self,
@@ -153,7 +167,7 @@ class Model:
         else:
             from eegora.recordings.source import prepare_source
 
-            recipe = self.recipe(how.recipe)
+            recipe = self.recipe(how)
             try:
                 windows = prepare_source(
                     source, lambda part: prepare(part, recipe, missing=how.missing, watch=watch), exclude=how.exclude
@@ -368,7 +382,7 @@ class Model:
             task=task,
             checkpoint=self.checkpoint,
             untrained=self.untrained,
-            recipe=self.recipe(how.recipe).to_toml(),
+            recipe=self.recipe(how).to_toml(),
             plan=windows.plan,
             not_undone=windows.not_undone,
             device=f"{self.device.name} ({self.device.reason})",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path
-from eegora.cli.session import Session, with_inputs
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path, words
+from eegora.cli.session import Session, preparation, with_inputs
 
 ENDINGS = (".parquet", ".safetensors", ".npz")
 ROOMY = ENDINGS
@@ -26,16 +28,23 @@ def embed(
     pooling: Annotated[
         str | None, typer.Option(help="How tables get one vector per window; default: the model's first.")
     ] = None,
+    every: Annotated[
+        float | None,
+        typer.Option(help="Seconds between starts of windows; with several models: a common grid, the longest window."),
+    ] = None,
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw charts of the embeddings there.")] = None,
 ) -> None:
     """Embed a recording."""
     session = Session(output)
-    name = model_name(model.model, "embed")
+    names = words([model_name(model.model, "embed")])
+    if len(names) > 1:
+        return _aligned(session, names, recording, model, every)
+    (name,) = names
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY)
     signal, _ = session.read(recording)
     ready = session.load(name, model)
-    windows, how = session.prepare(ready, signal, recording, "embed")
+    windows, how = session.prepare(ready, signal, recording, "embed", every=every)
     with session.phase("run the network"), session.progress("embedding") as progress:
         result = ready.embed(windows, how, batch_size=model.batch_size, progress=progress)
     result = with_inputs(result, ready, windows, output.save_inputs)
@@ -63,3 +72,36 @@ def embed(
         f"{path}: {' × '.join(map(str, shape.values()))} ({' × '.join(shape)}); channels: {windows.plan}"
         + ("; UNTRAINED" if ready.untrained else ""),
     )
+
+
+def _aligned(
+    session: Session, names: Sequence[str], recording: RecordingOptions, options: ModelOptions, every: float | None
+) -> None:
+    """Embed with several models on a common grid of starts: one table, a row per model and start."""
+    from eegora.errors import UsageError
+    from eegora.results.aligned import save_aligned
+
+    if options.checkpoint is not None:
+        raise UsageError("bad_options", "--checkpoint goes with one model", hint="one --model")
+    source = recording.recording
+    path = output_path(session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",))
+    signal, _ = session.read(recording)
+    models = [session.load(name, options) for name in names]
+    how = preparation(recording)
+    longest = max(model.window_seconds(how) for model in models)
+    how = replace(how, every=every or longest)
+    results = []
+    for model in models:
+        with session.phase(f"embed with {model.spec.name}-{model.variant}"):
+            windows = model.prepare(signal, how)
+            results.append(model.embed(windows, how, batch_size=options.batch_size))
+        session.say_notes(windows, model)
+    save_aligned(path, results)
+    record = {
+        "output": str(path),
+        "task": "embed",
+        "every": how.every,
+        "rows": {f"{r.provenance.model}-{r.provenance.variant}": len(r) for r in results},
+        "timings": session.timings,
+    }
+    session.done(record, f"{path}: a row per model and start, every {how.every:g} s; {record['rows']}")

@@ -36,9 +36,12 @@ def _version(wanted: bool) -> None:
 
 def _add_commands() -> None:
     """Hang every command into the app; each imports what it needs when it runs."""
-    from eegora.cli import attention, classify, demo, embed, fetch, models, parity, recipe, reconstruct, synth
+    from eegora.cli import (
+        attention, classify, convert, demo, embed, fetch, inspect, models, parity, recipe, reconstruct, synth, verify,
+    )  # fmt: skip
 
-    for command in (models, embed, reconstruct, classify, attention, fetch, synth, demo, parity):
+    checkpoints = (fetch, verify, inspect, convert)
+    for command in (models, embed, reconstruct, classify, attention, *checkpoints, synth, demo, parity):
         command.add_to(app)
     app.add_typer(recipe.app, name="recipe")
 

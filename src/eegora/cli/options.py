@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from eegora.checkpoints.published import Elsewhere
 from eegora.errors import UsageError
 
 
@@ -30,10 +31,38 @@ class ModelOptions:
     ] = False
     seed: Annotated[int, typer.Option(help="Seed of --untrained.")] = 0
     offline: Annotated[bool, typer.Option("--offline", help="Never ask the network.")] = False
+    repo: Annotated[str | None, typer.Option(help="Take the published checkpoint from this repository.")] = None
+    revision: Annotated[str | None, typer.Option(help="Take it at this commit or branch.")] = None
+    hf_cache: Annotated[
+        Path | None, typer.Option("--hf-cache", metavar="DIR", help="The hub's cache, instead of HF_HUB_CACHE.")
+    ] = None
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder made by `eegora fetch --to`, instead of EEGORA_BUNDLE.")
+    ] = None
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows per run; results do not depend on it.")] = None
+
+    @property
+    def source(self) -> Path | Elsewhere:
+        """Where the checkpoint comes from: the user's own file, or the places of the published one.
+
+        Raises
+        ------
+        UsageError
+            ``bad_options`` if both were named.
+        """
+        place = Elsewhere(self.repo, self.revision, self.hf_cache, self.bundle)
+        if self.checkpoint is None:
+            return place
+        if place != Elsewhere():
+            raise UsageError(
+                "bad_options",
+                "--checkpoint names a file; --repo, --revision, --hf-cache and --bundle say where to look for one",
+                hint="leave one of them out",
+            )
+        return self.checkpoint
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Session:
         with self.phase("load the model"):
             model = load_model(
                 name,
-                checkpoint=options.checkpoint,
+                checkpoint=options.source,
                 config=options.config,
                 untrained=options.seed if options.untrained else None,
                 device=options.device,
@@ -106,10 +106,10 @@ class Session:
         return signal, raw
 
     def prepare(
-        self, model: Model, signal: Signal, options: RecordingOptions, task: str
+        self, model: Model, signal: Signal, options: RecordingOptions, task: str, *, every: float | None = None
     ) -> tuple[Windows, Preparation]:
         """Run the recipe, step by step as --verbose tells."""
-        how = preparation(options)
+        how = replace(preparation(options), every=every)
         clock = [perf_counter()]
 
         def watch(step: Step, state: Signal | Windows) -> None:

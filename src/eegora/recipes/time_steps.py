@@ -166,6 +166,7 @@ def cut(
     reject_by_annotation: bool = False,
     gaps: str = "drop",
     skip: float = 0.0,
+    every: float | None = None,
 ) -> Windows:
     """Cut a recording into windows from its first sample on.
 
@@ -185,6 +186,8 @@ def cut(
         ``drop`` windows that overlap a gap in the recording (``BAD_ACQ_SKIP``), or ``keep`` them.
     skip : float
         Seconds to leave out at the start and at the end.
+    every : float, optional
+        Seconds from the start of one window to that of the next, in place of `overlap`; may leave stretches out.
 
     Raises
     ------
@@ -195,7 +198,7 @@ def cut(
         raise UsageError("bad_recipe", f"cut wants seconds or samples, one of them; came {seconds} and {samples}")
     sfreq, n_times = signal.sfreq, signal.n_times
     length = float(samples) if samples is not None else float(seconds or 0) * sfreq
-    hop = length - overlap * (1 if samples is not None else sfreq)
+    hop = length - overlap * (1 if samples is not None else sfreq) if every is None else every * sfreq
     first, end = round(skip * sfreq), n_times - round(skip * sfreq)
     n_samples = round(length)
     if hop <= 0 or n_samples < 1:
@@ -203,7 +206,7 @@ def cut(
     multiple = 0 if tail == "drop" else int(tail)
     if multiple:
         n_samples = max(multiple, n_samples // multiple * multiple)
-        hop = n_samples - (length - hop)
+        hop = n_samples - (length - hop) if every is None else hop
     starts = first + np.arange(max(int((end - first) / hop) + 1, 0)) * hop
     starts = starts.astype(np.int64)
     least = multiple or n_samples
