@@ -6,20 +6,52 @@ Knows the order of the steps; names and algebra come from the model's `ModelCode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eegora.checkpoints.read import read_config, read_tensors
-from eegora.checkpoints.rename import Coverage, new_names, rename
+import numpy as np
+
+from eegora.checkpoints.fingerprints import fingerprint_of
+from eegora.checkpoints.read import is_mapped, read_config, read_tensors
+from eegora.checkpoints.rename import Coverage, new_names, rename, why_renamed
 from eegora.checkpoints.synthetic import synthetic_state_dict
-from eegora.errors import CheckpointError
-from eegora.spec import Config, ModelCode, Tensors
+from eegora.errors import CheckpointError, EegoraError
+from eegora.recipes.recipe import prepare
+from eegora.recordings.positions import head_position
+from eegora.signal import Signal
+from eegora.spec import Config, ModelCode, ModelSpec, Tensors
+from eegora.windows import Windows
 
 if TYPE_CHECKING:
     import torch
 
+PROBE_NAMES = tuple("Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 A1 A2 Fz Cz Pz".split())
+QUICK = {"steps": 2, "seed": 0}  # call settings of models that sample: enough to reach every parameter
+TURNED = "transposed."  # prefix of matrices that a layout stores input-first
 CONSTANT = "constant"  # the layout's rule for tensors that a file may leave out
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A file's tensors as a model reads them.
+
+    Parameters
+    ----------
+    config : dict
+    tensors : dict of str to Tensor
+        Under the names of the model's layout; empty if the file does not fit.
+    coverage : Coverage
+    reasons : dict of str to str
+        The file's name of a renamed tensor → why.
+    notes : tuple of str
+    """
+
+    config: dict[str, Any]
+    tensors: Tensors
+    coverage: Coverage
+    reasons: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +76,12 @@ class Loaded:
 
 
 def load_network(
-    code: ModelCode, path: Path | str, *, config: Path | str | Config | None = None, dtype: str = "float32"
+    code: ModelCode,
+    path: Path | str,
+    *,
+    config: Path | str | Config | None = None,
+    beside: Path | None = None,
+    dtype: str = "float32",
 ) -> Loaded:
     """Load a checkpoint file, strictly.
 
@@ -55,6 +92,8 @@ def load_network(
         .safetensors, .pt or .ckpt.
     config : path or dict, optional
         Fields that win over what the tensors' shapes tell.
+    beside : path, optional
+        The config.json that came with the file: the user's own fields win over it, and the model may doubt it.
     dtype : str
         Number format of the parameters.
 
@@ -63,7 +102,21 @@ def load_network(
     CheckpointError
         ``not_found``, ``bad_checkpoint``, ``not_this_model`` or ``does_not_fit``; nothing is ever half loaded.
     """
-    return _assemble(code, read_tensors(path), str(path), _fields(config), dtype)
+    reading = read_as(code, read_tensors(path), str(path), _fields(config), _fields(beside))
+    reading.coverage.raise_for(path)
+    reading = _read_again(reading, path)
+    return _assemble(code, reading, dtype)
+
+
+def _read_again(reading: Reading, path: Path | str) -> Reading:
+    """Map the file anew: the check of every value brought all of it into memory, which goes with the first mapping.
+
+    The fold then only brings in what it copies, so that the copies do not add to the whole file.
+    """
+    if not is_mapped(path):
+        return reading
+    tensors, olds = read_tensors(path), {new: old for old, new in reading.coverage.renamed.items()}
+    return replace(reading, tensors={key: tensors[olds.get(key, key)] for key in reading.tensors})
 
 
 def untrained_network(
@@ -74,7 +127,10 @@ def untrained_network(
 
     layout = {key: entry for key, entry in code.layout(config).items() if entry[1] != CONSTANT}
     tensors = {key: torch.from_numpy(value) for key, value in synthetic_state_dict(layout, seed).items()}
-    return _assemble(code, tensors, f"untrained checkpoint, seed {seed}", {**config, **(_fields(fields) or {})}, dtype)
+    name = f"untrained checkpoint, seed {seed}"
+    reading = read_as(code, tensors, name, {**config, **(_fields(fields) or {})})
+    reading.coverage.raise_for(name)
+    return _assemble(code, reading, dtype)
 
 
 def _fields(config: Path | str | Config | None) -> Config | None:
@@ -82,27 +138,190 @@ def _fields(config: Path | str | Config | None) -> Config | None:
     return read_config(config) if isinstance(config, str | Path) else config
 
 
-def _assemble(
-    code: ModelCode, tensors: Mapping[str, torch.Tensor], path: str, fields: Config | None, dtype: str
-) -> Loaded:
-    import torch
+def read_as(
+    code: ModelCode,
+    tensors: Mapping[str, torch.Tensor],
+    path: str,
+    fields: Config | None = None,
+    beside: Config | None = None,
+) -> Reading:
+    """Read tensors as a model's: their names, the configuration that they tell, and what does not fit.
 
-    rules = code.renames(tensors, fields or {})
+    Parameters
+    ----------
+    code : ModelCode
+    tensors : dict of str to Tensor
+        As the file names them.
+    path : str
+        For messages.
+    fields : dict, optional
+        The user's own: they win over all else.
+    beside : dict, optional
+        Of the config.json that came with the file.
+
+    Raises
+    ------
+    CheckpointError
+        ``not_this_model`` if the tensors do not even tell a configuration; anything else is in the coverage.
+    """
+    doubtful = {key: value for key, value in (beside or {}).items() if key not in (fields or {})}
+    fields = {**doubtful, **(fields or {})}
+    rules = code.renames(tensors, fields)
     names, _ = new_names(tensors, rules)
     try:
         config = code.detect({new: tuple(tensors[old].shape) for old, new in names.items()})
     except CheckpointError as error:
         raise CheckpointError(error.code, f"{path}: {error.message}", hint=error.hint) from None
-    config |= {key: value for key, value in (fields or {}).items() if key in config}
+    config, notes = _configured(code, config, fields, doubtful)
     layout = code.layout(config)
     wanted = {key: shape for key, (shape, _) in layout.items()}
     optional = {key for key, (_, rule) in layout.items() if rule == CONSTANT}
     found, coverage = rename(tensors, rules, wanted, optional)
-    coverage.raise_for(path)
+    return Reading(config, found, coverage, why_renamed(tensors, rules), notes)
+
+
+def _configured(
+    code: ModelCode, detected: dict[str, Any], fields: Config, doubtful: Config
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Lay the given fields over what was detected, as far as the model believes those of a config.json."""
+    trusted = getattr(code, "trusted", None)
+    believed, notes = trusted(doubtful, detected) if trusted else (doubtful, ())
+    kept = {key: value for key, value in fields.items() if key not in doubtful or key in believed}
+    return detected | {key: value for key, value in kept.items() if key in detected}, notes
+
+
+@dataclass(frozen=True)
+class PublishedForm:
+    """A checkpoint in the layout in which its model is published.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+    config : dict
+        What a reader of these tensors and `fields` finds.
+    fields : dict
+        Those of the given fields that a reader of these tensors still needs or accepts.
+    """
+
+    tensors: Tensors
+    config: dict[str, Any]
+    fields: dict[str, Any]
+
+
+def published_form(code: ModelCode, reading: Reading, fields: Config) -> PublishedForm:
+    """Bring a reading to the published layout, and prove that it makes the same network.
+
+    Parameters
+    ----------
+    code : ModelCode
+    reading : Reading
+        One that fits.
+    fields : dict
+        What was given when it was read.
+
+    Raises
+    ------
+    CheckpointError
+        ``not_the_same`` if the network would be another one.
+    """
+    tensors = _published_tensors(code, reading.tensors)
+    kept: dict[str, Any] = {}
+    again = read_as(code, tensors, "the converted tensors")
+    for key, value in fields.items():
+        if key not in reading.config or reading.config[key] != value or again.config.get(key) == value:
+            continue  # not a field, not believed, or told by the tensors
+        try:  # a choice among the source's contents has no meaning any more
+            trial = read_as(code, tensors, "the converted tensors", {**kept, key: value})
+        except EegoraError:
+            continue
+        if not trial.coverage.problems:
+            kept[key], again = value, trial
+    again.coverage.raise_for("the converted tensors")
+    one, two = code.fold(reading.tensors, reading.config), code.fold(again.tensors, again.config)
+    different = [key for key in one if key not in two or not one[key].equal(two[key])] + [
+        k for k in two if k not in one
+    ]
+    if different:
+        raise CheckpointError(
+            "not_the_same", f"the converted tensors make another network ({different[0]} differs); nothing was written"
+        )
+    return PublishedForm(tensors, again.config, kept)
+
+
+def _published_tensors(code: ModelCode, tensors: Tensors) -> Tensors:
+    """Give tensors their published names, and turn matrices that the file stored input-first."""
+    publish = getattr(code, "publish", None)
+    if publish is not None:
+        return dict(publish(tensors))
+    turned = {key: value.T if key.startswith(TURNED) else value for key, value in tensors.items()}
+    return {key.removeprefix(TURNED): value.contiguous() for key, value in turned.items()}
+
+
+def _assemble(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
+    import torch
+
+    config, found = reading.config, reading.tensors
     with torch.device("meta"):
         network = code.build(config)
     number = getattr(torch, dtype)
     state: Tensors = {key: value.to(number) for key, value in code.fold(found, config).items()}
     network.load_state_dict(state, strict=True, assign=True)
     network.eval().requires_grad_(False)
-    return Loaded(network, config, coverage, code.remarks(found, config) if code.remarks else ())
+    remarks = code.remarks(found, config) if code.remarks else ()
+    return Loaded(network, config, reading.coverage, (*reading.notes, *remarks))
+
+
+def fingerprint(spec: ModelSpec, code: ModelCode, network: torch.nn.Module, config: Config) -> str:
+    """Return the fingerprint of a float64 network: a fixed seeded window through every task that it has.
+
+    The window has the channels, length and rate that the model's default recipe makes of a recording with the electrodes
+    of the 10-20 system; its samples are seeded noise, so that no filter's rounding is in them.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    code : ModelCode
+    network : torch.nn.Module
+        In float64, on the CPU.
+    config : dict
+
+    Raises
+    ------
+    CheckpointError
+        ``no_fingerprint`` if no task takes such a window, as with a head made for other channels.
+    """
+    import torch
+
+    windows = probe_windows(spec)
+    stages: Tensors = {}
+    refusal = ""
+    tasks = [task for task in code.tasks(config) if task != "attention"]  # it reads what `embed` computes
+    # Stages of one name are the same in every task but for the output.
+    for task in tasks:
+        try:
+            inputs = {
+                name: value.double() if value.is_floating_point() else value
+                for name, value in code.pack(windows, {**config, **QUICK}).items()
+            }
+            with torch.inference_mode():
+                found = code.trace(network, inputs, task)
+        except EegoraError as error:
+            refusal = error.message
+            continue
+        stages |= {f"{task}:{name}" if name == "output" else name: value for name, value in found.items()}
+    if not stages:
+        raise CheckpointError("no_fingerprint", f"no task of {spec.title} takes the fixed input: {refusal}")
+    probe = f"1 {windows.ch_names} {windows.sfreq} {windows.data.shape}"
+    return fingerprint_of(probe, stages)
+
+
+def probe_windows(spec: ModelSpec) -> Windows:
+    """Return the fixed window: the default recipe's channels and length, filled with seeded standard normal noise."""
+    recipe = spec.recipes[0]
+    rng = np.random.RandomState(0)  # its stream is frozen by NumPy's policy
+    places = np.array([head_position(name) for name in PROBE_NAMES])
+    volts = 2e-5 * rng.standard_normal((len(PROBE_NAMES), 40 * 256))
+    prepared = prepare(Signal(volts, PROBE_NAMES, places, 256.0, name="fixed input"), recipe, missing="skip")
+    first = prepared.take([0])
+    noise = np.random.RandomState(1).standard_normal(first.data.shape).astype(np.float32)
+    return replace(first, data=noise)

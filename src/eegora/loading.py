@@ -8,21 +8,30 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eegora import assembly, registry
+from eegora.checkpoints.published import Elsewhere
 from eegora.compute.device import choose_device, exact_float32
-from eegora.errors import CheckpointError, UsageError
+from eegora.errors import CheckpointError, EegoraError, UsageError
 from eegora.model import Model
-from eegora.spec import ModelCode, ModelSpec, Variant
+from eegora.spec import Config, ModelCode, ModelSpec, Variant
+
+if TYPE_CHECKING:
+    import torch
+
+# Up to this size a fingerprint costs less than a sixth of a short `eegora embed`; above, it is taken from the record.
+SMALL = 256_000_000  # bytes
+RECORD = "eegora"  # where `convert` leaves its record in a file's metadata
 
 
 def load_model(
     name: str,
     variant: str | None = None,
     *,
-    checkpoint: Path | str | None = None,
+    checkpoint: Path | str | Elsewhere | None = None,
     config: Path | str | Mapping[str, Any] | None = None,
     untrained: int | bool | None = None,
     device: str = "auto",
@@ -39,8 +48,8 @@ def load_model(
     name : str
         ``model-variant`` (``eegora models`` lists them), or a model alone with a `checkpoint` that tells the variant.
     variant : str, optional
-    checkpoint : path, optional
-        A checkpoint file of your own.
+    checkpoint : path or Elsewhere, optional
+        A checkpoint file of your own, or another repository, revision, cache or bundle to look for the published one in.
     config : path or dict, optional
         A config.json or fields of it, where the tensors do not tell everything or another choice is wanted.
     untrained : int or bool, optional
@@ -70,23 +79,26 @@ def load_model(
     code = registry.code(folder)
     classes: tuple[str, ...] = ()
     if untrained is not None and untrained is not False:
-        if checkpoint is not None:
+        if checkpoint not in (None, Elsewhere()):
             raise UsageError("bad_options", "a checkpoint and `untrained` exclude each other; give one of them")
         seed = 0 if untrained is True else int(untrained)
         chosen = found or spec.variants[0]
         loaded = assembly.untrained_network(code, chosen.config, fields=config, seed=seed, dtype=dtype)
         record: dict[str, Any] = {"source": "untrained", "name": f"untrained, seed {seed}", "seed": seed}
     else:
-        if checkpoint is None and found is None:
+        if found is None and (checkpoint is None or isinstance(checkpoint, Elsewhere)):
             variants = ", ".join(registry.full_name(spec, v) for v in spec.variants)
             raise UsageError(
                 "which_variant",
                 f"{spec.title} has several variants: {variants}",
                 hint="name one, or give --checkpoint FILE whose tensors tell",
             )
-        loaded, record, classes = _load(code, found, checkpoint, config, dtype, offline)
+        loaded, record, classes = _load(code, spec, found, checkpoint, config, dtype, offline)
     exact_float32()
     loaded.network.to(place.name)
+    tasks = code.tasks(loaded.config)
+    if found is not None and record["source"] in ("bundle", "cache", "download"):
+        tasks = tuple(task for task in tasks if task in found.trained)  # a published head may be random
     return Model(
         spec,
         code,
@@ -94,45 +106,291 @@ def load_model(
         variant=_variant_of(spec, found, loaded.config, str(record["name"])),
         device=place,
         checkpoint=record,
+        tasks=tasks,
         classes=classes,
     )
 
 
 def _load(
     code: ModelCode,
+    spec: ModelSpec,
     variant: Variant | None,
-    checkpoint: Path | str | None,
+    checkpoint: Path | str | Elsewhere | None,
     config: Path | str | Mapping[str, Any] | None,
     dtype: str,
     offline: bool,
-) -> tuple[Any, dict[str, Any], tuple[str, ...]]:
+) -> tuple[assembly.Loaded, dict[str, Any], tuple[str, ...]]:
     """Find and load a checkpoint file; return the network, the record of where it comes from, and its classes."""
+    from eegora.checkpoints.fingerprints import known_fingerprint
     from eegora.checkpoints.read import read_metadata
     from eegora.checkpoints.resolve import resolve
 
-    found = resolve(variant.published if variant else None, given=checkpoint, offline=offline, say=_announce)
-    loaded = assembly.load_network(code, found.path, config=config or found.config_path, dtype=dtype)
-    return loaded, found.record(), class_names(read_metadata(found.path).get("classes", ""))
+    given, place = (None, checkpoint) if isinstance(checkpoint, Elsewhere) else (checkpoint, Elsewhere())
+    found = resolve(
+        variant.published if variant else None,
+        given=given,
+        offline=offline,
+        say=_announce,
+        bundle=place.bundle,
+        cache_dir=place.cache_dir,
+        repo=place.repo,
+        revision=place.revision,
+    )
+    metadata = read_metadata(found.path)
+    own = config if config is not None else fields_of(metadata)
+    loaded = assembly.load_network(code, found.path, config=own, beside=found.config_path, dtype=dtype)
+    record: dict[str, Any] = dict(found.record())
+    known = known_fingerprint(found.sha256, loaded.config)
+    if known is not None:
+        record["fingerprint"] = known[0]
+    elif found.path.stat().st_size <= SMALL:
+        same = loaded
+        if dtype != "float64":
+            same = assembly.load_network(code, found.path, config=own, beside=found.config_path, dtype="float64")
+        try:
+            record["fingerprint"] = assembly.fingerprint(spec, code, same.network, same.config)
+        except CheckpointError as error:  # a head for channels that the fixed input does not have
+            if error.code != "no_fingerprint":
+                raise
+    return loaded, record, class_names(metadata)
 
 
-def class_names(text: str) -> tuple[str, ...]:
-    """Read the class names in a checkpoint's metadata: a JSON list, or separated by commas."""
-    names = json.loads(text) if text.startswith("[") else text.split(",")
-    return tuple(name for item in names if (name := str(item).strip()))
+def fingerprint(model: Model) -> str:
+    """Return the fingerprint of a model: what its network makes of a fixed seeded input, in sixteen digits.
+
+    Parameters
+    ----------
+    model : Model
+        Loaded with ``dtype="float64"`` on the CPU: rounded parameters give other digits.
+
+    Raises
+    ------
+    UsageError
+        ``needs_float64``.
+    CheckpointError
+        ``no_fingerprint`` if no task takes the fixed input.
+    """
+    if (model.device.name, model.device.dtype) != ("cpu", "float64"):
+        raise UsageError(
+            "needs_float64",
+            f"a fingerprint is made in float64 on the CPU; this model is {model.device.dtype} on {model.device.name}",
+            hint='load_model(..., dtype="float64", device="cpu")',
+        )
+    folder, spec, _ = registry.find(model.spec.name)
+    return assembly.fingerprint(spec, registry.code(folder), model.network, model.config)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that a checkpoint file may belong to.
+
+    Parameters
+    ----------
+    folder : str
+    spec : ModelSpec
+    variant : str
+        A published variant, or ``custom``.
+    reading : Reading
+        What its tensors are to this model; `reading.coverage.problems` is empty if it fits.
+    """
+
+    folder: str
+    spec: ModelSpec
+    variant: str
+    reading: assembly.Reading
+
+    @property
+    def name(self) -> str:
+        """As it is typed: ``model-variant``."""
+        variant = self.spec.variant(self.variant)
+        return registry.full_name(self.spec, variant) if variant else f"{self.spec.name} ({self.variant})"
+
+    @property
+    def licence(self) -> str:
+        """Of the model's published checkpoints; a file of the user's own may have another."""
+        named = self.spec.variant(self.variant) or self.spec.variants[0]
+        return named.published.licence if named.published else "none is known"
+
+    @property
+    def fits(self) -> bool:
+        """Whether every tensor is accounted for and none is missing."""
+        return not self.reading.coverage.problems
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A checkpoint file that `convert` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    candidate : Candidate
+        What its source was.
+    sha256 : str
+    n_tensors : int
+    """
+
+    path: Path
+    candidate: Candidate
+    sha256: str
+    n_tensors: int
+
+
+def recognise(
+    tensors: Mapping[str, torch.Tensor], path: str, fields: Config | None = None, beside: Config | None = None
+) -> list[Candidate]:
+    """Tell from the tensors alone which models a file may be of.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor
+        As the file names them.
+    path : str
+        For messages.
+    fields, beside : dict, optional
+        As in `assembly.read_as`.
+
+    Returns
+    -------
+    list of Candidate
+        Those that fit, if there are any; else those with at least half of their tensors in the file, the best first.
+    """
+    found = []
+    for folder, spec in registry.specs().items():
+        try:
+            reading = assembly.read_as(registry.code(folder), tensors, path, fields, beside)
+        except EegoraError:  # not this model's, or another's configuration beside it
+            continue
+        found.append(Candidate(folder, spec, _variant_name(spec, reading.config), reading))
+    whole = [candidate for candidate in found if candidate.fits]
+    parts = [c for c in found if len(c.reading.coverage.used) >= len(c.reading.coverage.missing)]
+    return whole or sorted(parts, key=lambda c: -len(c.reading.coverage.used))
+
+
+def convert(
+    source: Path | str,
+    target: Path | str,
+    *,
+    model: str | None = None,
+    fields: Config | None = None,
+    dtype: str | None = None,
+) -> Converted:
+    """Write any checkpoint that a model reads as a safetensors file in the layout in which the model is published.
+
+    Before the file gets its name it is proven: read back, it makes the same network as the source.
+
+    Parameters
+    ----------
+    source : path
+        .safetensors, .pt, .ckpt or .bin; a config.json beside it is read too.
+    target : path
+        Never replaced.
+    model : str, optional
+        Needed only where the tensors fit several models.
+    fields : dict, optional
+        Configuration fields that the tensors do not tell, or a choice among the file's contents.
+    dtype : str, optional
+        Number format to store; default: each tensor as it was.
+
+    Raises
+    ------
+    UsageError
+        ``exists``, ``cannot_write``, ``which_model``.
+    CheckpointError
+        As `load_model`; ``not_recognised``, ``out_of_range``.
+    """
+    from eegora.checkpoints.read import read_config, read_metadata, read_tensors, sha256_of
+    from eegora.checkpoints.write import in_format, write_tensors
+
+    source, target = Path(source), Path(target)
+    if target.exists():
+        raise UsageError("exists", f"{target} is there already; it was not touched", hint="-o with another name")
+    tensors, metadata = read_tensors(source), read_metadata(source)
+    config_json = source.with_name("config.json")
+    beside = read_config(config_json) if config_json.is_file() else None
+    own = {**fields_of(metadata), **(fields or {})}
+    chosen = _the_one(recognise(tensors, str(source), own, beside), str(source), model)
+    chosen.reading.coverage.raise_for(source)
+    code = registry.code(chosen.folder)
+    form = assembly.published_form(code, chosen.reading, {**(beside or {}), **own})
+    coverage = chosen.reading.coverage
+    record = {
+        "source": source.name,
+        "source_sha256": sha256_of(source),
+        "model": chosen.name,
+        "licence": f"of the published checkpoint: {chosen.licence}",
+        "fields": form.fields,
+        "config": form.config,
+        "renamed": {old: [new, chosen.reading.reasons[old]] for old, new in coverage.renamed.items()},
+        "dropped": dict(coverage.dropped),
+        "classes": class_names(metadata),
+    }
+    # One entry: the format's writer puts several in any order, and the same source should give the same bytes.
+    write_tensors(target, in_format(form.tensors, dtype), {RECORD: json.dumps(record, sort_keys=True, default=str)})
+    return Converted(target, chosen, sha256_of(target), len(form.tensors))
+
+
+def _the_one(candidates: list[Candidate], path: str, model: str | None) -> Candidate:
+    """Choose among the models that a file may be of: the one that was named, or the only one that fits."""
+    if model is not None:
+        folder, spec, _ = registry.find(model)
+        candidates = [candidate for candidate in candidates if candidate.folder == folder]
+        if not candidates:
+            raise CheckpointError("not_this_model", f"{path}: not a checkpoint of {spec.title}", hint=f"inspect {path}")
+    whole = [candidate for candidate in candidates if candidate.fits]
+    if len(whole) > 1:
+        names = ", ".join(candidate.name for candidate in whole)
+        raise UsageError("which_model", f"{path} fits several models: {names}", hint="--model with one of them")
+    if not candidates:
+        raise CheckpointError(
+            "not_recognised",
+            f"{path}: its tensors are those of none of the models {', '.join(spec.name for spec in registry.specs().values())}",
+            hint=f"`eegora inspect {path}` shows what is in it",
+        )
+    return whole[0] if whole else candidates[0]
+
+
+def fields_of(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return the configuration fields that `convert` wrote into a file because its tensors do not tell them."""
+    fields = _record(metadata).get("fields")
+    return fields if isinstance(fields, dict) else {}
+
+
+def class_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Read the class names in a checkpoint's metadata: ``classes`` as a JSON list or separated by commas, or `convert`'s record."""
+    text = metadata.get("classes")
+    if text is None:
+        names = _record(metadata).get("classes")
+    else:
+        names = json.loads(text) if text.startswith("[") else text.split(",")
+    return tuple(name for item in names or () if (name := str(item).strip()))
+
+
+def _record(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        record = json.loads(metadata.get(RECORD, "{}"))
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _variant_of(spec: ModelSpec, wanted: Variant | None, config: dict[str, Any], name: str) -> str:
     """Name the variant that a configuration is, and refuse one that is not what was asked for."""
-    same = [v for v in spec.variants if all(config.get(key) == value for key, value in v.config.items())]
-    found = same[0].name if same else "custom"
+    found = _variant_name(spec, config)
     if wanted is not None and found != wanted.name:
-        hint = registry.full_name(spec, same[0]) if same else spec.name
+        same = spec.variant(found)
+        hint = registry.full_name(spec, same) if same else spec.name
         raise CheckpointError(
             "wrong_variant",
             f"{name} is {spec.title} {found}, {wanted.name} was asked for",
             hint=f"--model {hint}",
         )
     return found
+
+
+def _variant_name(spec: ModelSpec, config: Config) -> str:
+    same = [v for v in spec.variants if all(config.get(key) == value for key, value in v.config.items())]
+    return same[0].name if same else "custom"
 
 
 def _announce(line: str) -> None:

@@ -5,8 +5,8 @@ Knows no model by name; what a model computes is in its folder, where its parame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,8 @@ class Preparation:
         Channels to leave out, as the recording or the recipe spells them.
     every : float or None
         Seconds from the start of one window to that of the next. None: as the recipe says, one after the other.
+    settings : dict
+        Choices that a model offers for a call, by name; they win over its configuration.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class Preparation:
     unknown: str = "refuse"
     exclude: Sequence[str] = ()
     every: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Model:
@@ -100,6 +103,7 @@ class Model:
         variant: str,
         device: Device,
         checkpoint: dict[str, Any],
+        tasks: tuple[str, ...] | None = None,
         classes: tuple[str, ...] = (),
     ) -> None:
         self.spec, self.variant, self.device, self.checkpoint = spec, variant, device, checkpoint
@@ -108,7 +112,7 @@ class Model:
         self.coverage = loaded.coverage
         self.notes: tuple[str, ...] = loaded.notes
         self.classes = classes
-        self.tasks = code.tasks(loaded.config)
+        self.tasks = code.tasks(loaded.config) if tasks is None else tasks
         self.untrained = checkpoint["source"] == "untrained"
         self._code = code
 
@@ -201,7 +205,8 @@ class Model:
             Axes as the model's spec names them; `pool` makes one vector per window.
         """
         windows = self.prepare(source, how)
-        data = self._run("embed", self._code.embed, windows, batch_size, progress)
+        data = self._run("embed", self._code.embed, windows, how, batch_size, progress)
+        labels = self._code.labels
         return Embeddings(
             data=data,
             axes=self.spec.axes,
@@ -211,6 +216,7 @@ class Model:
             flags=windows.flags,
             provenance=self._provenance("embed", windows, how),
             poolings=dict(self.spec.poolings),
+            labels=labels(windows, self._settings(how)) if labels else {},
         )
 
     def reconstruct(
@@ -239,7 +245,7 @@ class Model:
         windows = self.prepare(source, how, task="reconstruct")
         if mask is not None:
             windows = replace(windows, missing=np.broadcast_to(np.asarray(mask, bool), windows.data.shape))
-        data = self._run("reconstruct", self._code.reconstruct, windows, batch_size, progress)
+        data = self._run("reconstruct", self._code.reconstruct, windows, how, batch_size, progress)
         return Reconstruction(data=data, windows=windows, provenance=self._provenance("reconstruct", windows, how))
 
     def classify(
@@ -264,7 +270,7 @@ class Model:
             Sigmoid per class instead of softmax over classes; a head with one output always takes the sigmoid.
         """
         windows = self.prepare(source, how, task="classify")
-        logits = self._run("classify", self._code.classify, windows, batch_size, progress)
+        logits = self._run("classify", self._code.classify, windows, how, batch_size, progress)
         n_classes = logits.shape[-1]
         named = tuple(classes) or self.classes or tuple(f"class {i}" for i in range(n_classes))
         if len(named) != n_classes:
@@ -292,7 +298,7 @@ class Model:
     def attention(self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None) -> Attention:
         """Return how much the model looks at each channel: (window, patch, query, channel)."""
         windows = self.prepare(source, how, task="attention")
-        data = self._run("attention", self._code.attention, windows, batch_size, None)
+        data = self._run("attention", self._code.attention, windows, how, batch_size, None)
         return Attention(
             data=data,
             ch_names=windows.ch_names,
@@ -301,16 +307,35 @@ class Model:
             provenance=self._provenance("attention", windows, how),
         )
 
-    def inputs(self, windows: Windows) -> dict[str, np.ndarray]:
+    def inputs(self, windows: Windows, how: Preparation | None = None) -> dict[str, np.ndarray]:
         """Return the tensors that go into the network for these windows, one entry per window each."""
-        packed = {name: tensor.numpy() for name, tensor in self._code.pack(windows, self.config).items()}
+        packed = {name: tensor.numpy() for name, tensor in self._code.pack(windows, self._settings(how)).items()}
         return {name: np.broadcast_to(values, (len(windows), *values.shape[1:])) for name, values in packed.items()}
+
+    def _settings(self, how: Preparation | None) -> dict[str, Any]:
+        """Lay the settings of a call over the configuration.
+
+        Raises
+        ------
+        UsageError
+            ``unknown_setting`` with the names there are.
+        """
+        given = how.settings if how else {}
+        for name in given:
+            if name not in self.config:
+                raise UsageError(
+                    "unknown_setting",
+                    f"{self.spec.title} has no setting {name!r}; it has {', '.join(sorted(self.config))}",
+                    hint="--set NAME=VALUE with one of them",
+                )
+        return {**self.config, **given}
 
     def _run(
         self,
         task: str,
         function: Callable[..., torch.Tensor] | None,
         windows: Windows,
+        how: Preparation | None,
         batch_size: int | None,
         progress: Progress | None,
     ) -> np.ndarray:
@@ -329,7 +354,7 @@ class Model:
                 if task == "classify"
                 else "--checkpoint with the published file",
             )
-        inputs = self._code.pack(windows, self.config)
+        inputs = self._code.pack(windows, self._settings(how))
         parts = []
         done = 0
         for part in in_batches(lambda batch: function(self.network, batch), inputs, self.device, batch_size):
@@ -388,7 +413,13 @@ class Model:
             device=f"{self.device.name} ({self.device.reason})",
             dtype=self.device.dtype,
             notes=(*self.notes, *windows.notes, *((UNTRAINED,) if self.untrained else ())),
-            options={"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude), **options},
+            options={
+                "missing": how.missing,
+                "unknown": how.unknown,
+                "exclude": list(how.exclude),
+                **how.settings,
+                **options,
+            },
         )
 
 

@@ -119,6 +119,12 @@ class ModelCode:
         Under the reference vectors' names.
     remarks : (tensors, config) → tuple of str
         What a careful user wants to know about a checkpoint's contents.
+    labels : (windows, config and settings of the call) → {axis: names}
+        Names for the entries of the axes between ``window`` and ``feature``.
+    trusted : (fields of the config.json beside a checkpoint, detected config) → the fields to believe, remarks
+        None: all of them.
+    publish : tensors (after renaming) → tensors
+        In the layout of the published checkpoints, where renaming alone does not lead there.
     """
 
     renames: Callable[[Collection[str], Config], tuple[Rename, ...]]
@@ -131,6 +137,9 @@ class ModelCode:
     embed: Callable[[torch.nn.Module, Inputs], torch.Tensor]
     trace: Callable[[torch.nn.Module, Inputs, str], Tensors]
     remarks: Callable[[Tensors, Config], tuple[str, ...]] | None = None
+    labels: Callable[[Windows, Config], Mapping[str, tuple[str, ...]]] | None = None
+    trusted: Callable[[Config, Config], tuple[dict[str, Any], tuple[str, ...]]] | None = None
+    publish: Callable[[Tensors], Tensors] | None = None
     reconstruct: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     classify: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     attention: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None

@@ -37,7 +37,7 @@ def name_of(pair):
 
 @pytest.fixture(scope="session")
 def raw():
-    """Twelve seconds of synthetic EEG on the 21 electrodes of a TUH recording, at 250 Hz."""
+    """Twenty-one seconds of synthetic EEG on the 21 electrodes of a TUH recording, at 250 Hz."""
     from eegora.recordings.synthetic import synthetic_raw
 
-    return synthetic_raw(12, 3, sfreq=250)
+    return synthetic_raw(21, 3, sfreq=250)

@@ -6,15 +6,14 @@ What belongs into it, and when it is looked into, it leaves to `resolve`.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.read import sha256_of
+from eegora.checkpoints.write import write_whole
 from eegora.errors import CheckpointError
 
 CONTENTS = "bundle.json"
@@ -70,10 +69,10 @@ def add_to_bundle(bundle: Path, source: Path, file: str, entry: Mapping[str, Any
     path = bundle / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, lambda temporary: _copy_checked(source, temporary, str(entry["sha256"])))
+        write_whole(path, lambda temporary: _copy_checked(source, temporary, str(entry["sha256"])))
         entries = dict(sorted({**_contents(bundle), name: {**entry, "size": path.stat().st_size}}.items()))
         text = json.dumps({"files": entries}, indent=2) + "\n"
-        _write_whole(bundle / CONTENTS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_whole(bundle / CONTENTS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise CheckpointError("cannot_store", f"{bundle}: cannot hold {name} ({error.strerror or error})") from None
     return path
@@ -85,27 +84,27 @@ def _contents(bundle: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["files"]
-        return {str(name): dict(entry) for name, entry in entries.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = {str(name): dict(entry) for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError("bad_bundle", f"{path}: damaged ({error})", hint="make the bundle again") from None
+    for name, entry in found.items():
+        _check_inside(path, name, entry.get("repo"))
+    return found
+
+
+def _check_inside(path: Path, name: str, repo: object) -> None:
+    """Refuse an entry that leads out of the bundle, or does not lie where its repository's files do."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    inside = bool(parts) and ".." not in parts and not PurePosixPath(parts[0]).is_absolute() and ":" not in name
+    if not inside or not isinstance(repo, str) or not name.startswith(entry_name(repo, "")):
+        raise CheckpointError(
+            "bad_bundle",
+            f"{path}: refused, its entry {name!r} (repository {repo!r}) does not lie inside the bundle",
+            hint="make the bundle again with `eegora fetch MODEL --to DIR`",
+        )
 
 
 def _copy_checked(source: Path, target: Path, sha256: str) -> None:
     shutil.copyfile(source, target)
     if sha256_of(target) != sha256:
         raise CheckpointError("wrong_checksum", f"{source}: changed while it was copied", hint="fetch it again")
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the target, flush to the disk, and only then give the file its name."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

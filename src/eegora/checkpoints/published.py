@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,23 @@ class Published:
         """Return the same checkpoint elsewhere: in the user's own repository, or at another revision."""
         elsewhere = replace(self, repos=(repo,), revision=None) if repo else self
         return replace(elsewhere, revision=revision) if revision else elsewhere
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where to look for a published checkpoint instead of its usual places; what is None stays as published.
+
+    Parameters
+    ----------
+    repo, revision : str or None
+        A repository on the hub, a commit or branch of it.
+    cache_dir : path-like or None
+        The hub client's cache.
+    bundle : path-like or None
+        A folder made by `eegora fetch --to`.
+    """
+
+    repo: str | None = None
+    revision: str | None = None
+    cache_dir: Path | str | None = None
+    bundle: Path | str | None = None

@@ -60,6 +60,11 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
         return {key: _tensor(path, file, key) for key in file.keys()}  # noqa: SIM118 (not a dict)
 
 
+def is_mapped(path: Path | str) -> bool:
+    """Tell whether `read_tensors` maps the file, so that reading it again costs nothing: not with an old torch pickle."""
+    return not _start(Path(path)).startswith(PICKLE)
+
+
 def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor; of a safetensors file only the header is read. Raises as `read_tensors`."""
     path = Path(path)

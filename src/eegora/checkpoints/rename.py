@@ -172,21 +172,36 @@ def rename(
 
 def new_names(keys: Iterable[str], renames: Sequence[Rename]) -> tuple[dict[str, str], dict[str, str]]:
     """Apply the rules to names alone: {the file's name: ours}, {the file's name: why it is dropped}."""
-    rules = [(re.compile(rule.pattern), rule) for rule in renames]
     names: dict[str, str] = {}
     dropped: dict[str, str] = {}
-    for key in keys:
-        new = key
-        for pattern, rule in rules:
-            match = pattern.fullmatch(new)
-            if match and rule.replacement is None:
-                dropped[key] = rule.reason or "not needed"
-                break
-            if match and rule.replacement is not None:
-                new = match.expand(rule.replacement)
+    for key, (new, reasons) in _followed(keys, renames).items():
+        if new is None:
+            dropped[key] = reasons[-1] or "not needed"
         else:
             names[key] = new
     return names, dropped
+
+
+def why_renamed(keys: Iterable[str], renames: Sequence[Rename]) -> dict[str, str]:
+    """Return the reasons of the rules that give a key another name: {the file's name: reasons}."""
+    followed = _followed(keys, renames)
+    return {key: ", ".join(filter(None, reasons)) for key, (new, reasons) in followed.items() if new not in (None, key)}
+
+
+def _followed(keys: Iterable[str], renames: Sequence[Rename]) -> dict[str, tuple[str | None, list[str]]]:
+    """Follow each key through the rules: where it ends (None: dropped), and the reasons of the rules that applied."""
+    rules = [(re.compile(rule.pattern), rule) for rule in renames]
+    out: dict[str, tuple[str | None, list[str]]] = {}
+    for key in keys:
+        new: str | None = key
+        reasons: list[str] = []
+        for pattern, rule in rules:
+            match = pattern.fullmatch(new) if new is not None else None
+            if match:
+                reasons.append(rule.reason)
+                new = None if rule.replacement is None else match.expand(rule.replacement)
+        out[key] = (new, reasons)
+    return out
 
 
 def _finite(tensor: torch.Tensor) -> bool:

@@ -44,7 +44,7 @@ def classify(
             batch_size=model.batch_size,
             progress=progress,
         )
-    result = with_inputs(result, ready, windows, output.save_inputs)
+    result = with_inputs(result, ready, windows, how, output.save_inputs)
     with session.phase("save"):
         result.save(path)
     session.say_notes(windows, ready)

@@ -47,7 +47,7 @@ def embed(
     windows, how = session.prepare(ready, signal, recording, "embed", every=every)
     with session.phase("run the network"), session.progress("embedding") as progress:
         result = ready.embed(windows, how, batch_size=model.batch_size, progress=progress)
-    result = with_inputs(result, ready, windows, output.save_inputs)
+    result = with_inputs(result, ready, windows, how, output.save_inputs)
     if pooling is not None:
         result = result.pool(pooling)
     with session.phase("save"):

@@ -57,13 +57,13 @@ def inspect(
 def _model(candidate: Candidate) -> dict[str, Any]:
     """What a file is to a model that may have made it."""
     coverage = candidate.reading.coverage
-    reasons = list(candidate.reading.reasons.values())
-    renamed = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+    reasons = [reason for why in candidate.reading.reasons.values() for reason in why.split(", ")]
+    renamed = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons) if reason not in ("", "the same")}
     return {
         "model": candidate.spec.name,
         "variant": candidate.variant,
         "fits": candidate.fits,
-        "layout": "as published" if not renamed else "; ".join(f"{reason} ({n})" for reason, n in renamed.items()),
+        "layout": "; ".join(f"{reason} ({n})" for reason, n in renamed.items()) or "as published",
         "config": candidate.reading.config,
         "used": len(coverage.used),
         "dropped": dict(coverage.dropped),
@@ -108,6 +108,6 @@ def _show(record: dict[str, Any], statistics: list[TensorStatistics]) -> None:
     if not record["models"]:
         typer.echo("model: none of ours; `eegora models` lists them")
     show(parts_table(record["parts"]))
-    show(tensor_table(statistics))
+    show(tensor_table(statistics), wide=True)
     n_odd = len(record["suspicious"])
     typer.echo(f"{n_odd} suspicious tensors" if n_odd else "no suspicious tensor")

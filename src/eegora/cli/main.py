@@ -37,11 +37,25 @@ def _version(wanted: bool) -> None:
 def _add_commands() -> None:
     """Hang every command into the app; each imports what it needs when it runs."""
     from eegora.cli import (
-        attention, classify, convert, demo, embed, fetch, inspect, models, parity, recipe, reconstruct, synth, verify,
-    )  # fmt: skip
+        attention,
+        check,
+        classify,
+        convert,
+        demo,
+        embed,
+        export,
+        fetch,
+        inspect,
+        models,
+        parity,
+        recipe,
+        reconstruct,
+        synth,
+        verify,
+    )
 
     checkpoints = (fetch, verify, inspect, convert)
-    for command in (models, embed, reconstruct, classify, attention, *checkpoints, synth, demo, parity):
+    for command in (models, check, embed, reconstruct, classify, attention, *checkpoints, export, synth, demo, parity):
         command.add_to(app)
     app.add_typer(recipe.app, name="recipe")
 

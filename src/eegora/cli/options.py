@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
@@ -92,6 +93,10 @@ class RecordingOptions:
     )
     sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A choice that the model offers, by its name; repeatable."),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +203,26 @@ def output_path(
             hint=f"use {', '.join(roomy)}" if roomy else "leave out --save-inputs",
         )
     return path
+
+
+def settings(given: Sequence[str] | None) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` words; a value is JSON where it can be read as such, else text.
+
+    Raises
+    ------
+    UsageError
+        ``bad_setting``.
+    """
+    found: dict[str, Any] = {}
+    for word in given or ():
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise UsageError("bad_setting", f"--set {word!r} came, wanted NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def result_path(given: Path | None, default: str, overwrite: bool, recording: Path) -> Path:

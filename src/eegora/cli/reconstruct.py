@@ -35,7 +35,7 @@ def reconstruct(
     windows, how = session.prepare(ready, signal, recording, "reconstruct")
     with session.phase("run the network"), session.progress("reconstructing") as progress:
         result = ready.reconstruct(windows, how, batch_size=model.batch_size, progress=progress)
-    result = with_inputs(result, ready, windows, output.save_inputs)
+    result = with_inputs(result, ready, windows, how, output.save_inputs)
     with session.phase("save"):
         result.save(path, like=raw)
     if figures is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, words
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, settings, words
 
 if TYPE_CHECKING:
     import mne
@@ -141,10 +141,14 @@ def preparation(options: RecordingOptions) -> Preparation:
     from eegora.model import Preparation
 
     return Preparation(
-        recipe=options.recipe, missing=options.missing, unknown=options.unknown, exclude=words(options.exclude)
+        recipe=options.recipe,
+        missing=options.missing,
+        unknown=options.unknown,
+        exclude=words(options.exclude),
+        settings=settings(options.set),
     )
 
 
-def with_inputs(result: Any, model: Model, windows: Windows, wanted: bool) -> Any:
+def with_inputs(result: Any, model: Model, windows: Windows, how: Preparation, wanted: bool) -> Any:
     """Return a result that carries the network's inputs, if wanted."""
-    return replace(result, extras=model.inputs(windows)) if wanted else result
+    return replace(result, extras=model.inputs(windows, how)) if wanted else result

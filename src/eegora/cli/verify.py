@@ -83,7 +83,7 @@ def _findings(model: Model) -> dict[str, Any]:
 def _show(found: dict[str, Any], model: Model) -> None:
     from eegora.report.tables import coverage_table, show
 
-    show(coverage_table(model.coverage))
+    show(coverage_table(model.coverage), wide=True)
     typer.echo(f"{found['name']} ({found['source']}): {found['model']}-{found['variant']}, {model.coverage}")
     states = {
         "equal": "equals the recorded one",

@@ -145,8 +145,8 @@ def align(windows: Windows) -> Windows:
     return lossy(windows, "align", data=matrix @ windows.data, scale=one, shift=np.zeros_like(one))
 
 
-def reject(windows: Windows, *, limit_uv: float) -> Windows:
-    """Drop windows in which a sample reaches `limit_uv`, in µV.
+def reject(windows: Windows, *, limit_uv: float, drop: bool = True) -> Windows:
+    """Drop windows in which a sample reaches `limit_uv`, in µV; with `drop` false they are only flagged.
 
     Raises
     ------
@@ -155,6 +155,11 @@ def reject(windows: Windows, *, limit_uv: float) -> Windows:
     """
     peak = np.abs(np.where(valid(windows), windows.to_volts(), 0.0)).max(axis=(1, 2)) * 1e6
     keep = np.flatnonzero(peak < limit_uv)
+    if not drop:
+        large = np.flatnonzero(peak >= limit_uv)
+        words = f"{len(large)} of {len(windows)} windows reach {limit_uv:g} µV, larger than the model was trained on"
+        flags = {int(i): [f"large:{peak[i]:.0f}uV"] for i in large}
+        return noted(flagged(windows, flags), words) if len(large) else windows
     if not len(keep):
         raise RecordingError(
             "no_windows",

@@ -15,6 +15,7 @@ NonFinite = Literal["refuse", "interpolate"]
 
 LONGEST_REPAIR_S = 0.1
 PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # spec preprocessing.md, section 7
+PLAUSIBLE_RATE_HZ = (20.0, 100_000.0)
 
 
 def check_rate(sfreq: float, recording: str) -> None:
@@ -59,7 +60,7 @@ def finite(
         ``non_finite`` with the first channel, its time and number of samples.
     """
     # A sum is finite only if every term is: one pass and no mask in the usual case.
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         hit = [i for i, row in enumerate(data) if not np.isfinite(row.sum()) and not np.isfinite(row).all()]
     if not hit:
         return data, (), ()
@@ -99,19 +100,35 @@ def constant(data: Volts, names: Sequence[str], recording: str) -> tuple[str, ..
     return (f"flat over the whole recording: {', '.join(flat)}",) if flat else ()
 
 
-def plausible_unit(data: Volts, sfreq: float) -> tuple[str, ...]:
-    """Report amplitudes that EEG in volts does not have; nothing is ever rescaled."""
+def stds(data: Volts, sfreq: float) -> Volts:
+    """Return how much each channel varies within a second, shape (n_channels,); the median of at most 8 such seconds."""
     length = max(1, min(round(sfreq), data.shape[1]))
     starts = np.linspace(0, data.shape[1] - length, min(8, data.shape[1] // length)).astype(np.intp)
     blocks = data[:, starts[:, None] + np.arange(length)]  # removing means of 1 s is a high-pass near 0.5 Hz
-    stds = np.sqrt(blocks.var(axis=2).mean(axis=1))
-    std = float(np.median([s for s in stds if s > 0] or [0.0]))  # a dead channel says nothing of the unit
+    largest = np.maximum(np.abs(blocks).max(axis=(1, 2), keepdims=True), np.finfo(float).tiny)
+    return np.asarray(np.sqrt((blocks / largest).var(axis=2).mean(axis=1)) * largest[:, 0, 0])
+
+
+def plausible_unit(data: Volts, names: Sequence[str], sfreq: float) -> tuple[str, ...]:
+    """Report amplitudes that EEG in volts does not have; nothing is ever rescaled."""
+    found = stds(data, sfreq)
+    std = float(np.median(found[found > 0])) if found.any() else 0.0  # a dead channel says nothing of the unit
     low, high = PLAUSIBLE_STD_V
-    if low <= std <= high:
+    if not low <= std <= high:
+        return (
+            f"unit? the median channel varies by {std * 1e6:.3g} µV, EEG by 1 to 100 µV; if the unit is wrong give"
+            " units=",
+        )
+    wild = [f"{name} by {value * 1e6:.3g} µV" for name, value in zip(names, found, strict=True) if value > high]
+    return (f"unit? more than EEG can vary: {', '.join(wild)}; leave them out, or mark them bad",) if wild else ()
+
+
+def plausible_rate(sfreq: float) -> tuple[str, ...]:
+    """Report a rate that no EEG is recorded at."""
+    low, high = PLAUSIBLE_RATE_HZ
+    if low <= sfreq <= high:
         return ()
-    return (
-        f"unit? the median channel varies by {std * 1e6:.3g} µV, EEG by 1 to 100 µV; if the unit is wrong give units=",
-    )
+    return (f"rate? {sfreq:g} Hz; EEG is recorded at {low:g} to {high:g} Hz: is the file's header right?",)
 
 
 def _describe(row: Volts, name: str, sfreq: float, lines: NDArray[np.int64] | None) -> str:

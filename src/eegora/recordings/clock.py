@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from eegora.errors import RecordingError
 
+LONGEST = 10  # times the rows; the rest would be gaps
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -69,7 +71,7 @@ def read_clock(
     Raises
     ------
     RecordingError
-        ``time_order`` with the line, ``too_short``.
+        ``time_order`` with the line, ``too_short``, ``discontinuous``.
     """
     if len(times) < 2:
         raise RecordingError("too_short", f"{path.name} holds one row", hint="a rate needs two rows at least")
@@ -89,6 +91,12 @@ def read_clock(
     extra = np.zeros(len(times), np.int64)
     extra[1:][is_gap] = np.rint(steps[is_gap] * sfreq).astype(np.int64) - 1
     samples = np.arange(len(times)) + np.cumsum(extra)
+    if samples[-1] + 1 > LONGEST * len(times):
+        raise RecordingError(
+            "discontinuous",
+            f"{path.name}: {len(times)} rows over {times[-1] - times[0]:g} s: most of it would be gaps",
+            hint="cut the file into its continuous parts",
+        )
     gaps = tuple(((int(samples[row - 1]) + 1) / sfreq, int(extra[row]) / sfreq) for row in np.flatnonzero(extra))
     notes = tuple(
         f"gap: {int(extra[row])} missing samples before line {lines[row]}, filled with zeros"

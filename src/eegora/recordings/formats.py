@@ -11,7 +11,9 @@ from eegora.errors import RecordingError
 from eegora.recordings import arrays, tables
 from eegora.recordings.channels import nearest_names
 from eegora.recordings.checks import check_rate
+from eegora.recordings.discontinuous import LONGEST
 from eegora.recordings.edf import open_edf
+from eegora.recordings.fif_tags import broken_chain
 from eegora.recordings.opening import Opened, Request, quietly
 from eegora.recordings.selection import check_request
 
@@ -23,6 +25,8 @@ _MNE_SUFFIXES = (
     ".edf .eeg .bdf .gdf .vhdr .ahdr .mefd .fif .gz .set .cnt .mff .nxe .hdr .snirf .mat .bin .data .sqd .con .ds .txt"
     " .dat .dap .rs3 .cdt .dpa .cef .nedf .asc .ns3 .lay "
 )
+
+LEAST_BYTES = 2  # of a number in a FIF file
 
 Reader = Callable[[Path, Request], tuple["mne.io.BaseRaw", Opened]]
 
@@ -70,7 +74,16 @@ def _unknown(path: Path) -> RecordingError:
 def _open_fif(path: Path, request: Request) -> tuple[mne.io.BaseRaw, Opened]:
     import mne
 
-    return _open(path, request, mne.io.read_raw_fif, mne.read_epochs)
+    broken = broken_chain(path)
+    raw, opened = _open(path, request, mne.io.read_raw_fif, mne.read_epochs)
+    n_bytes = sum(Path(part).stat().st_size for part in raw.filenames if part is not None)
+    if raw.n_times * len(raw.ch_names) * LEAST_BYTES > LONGEST * n_bytes:  # before anybody makes room for its zeros
+        raise RecordingError(
+            "discontinuous",
+            f"{path.name}: states {raw.n_times / raw.info['sfreq']:g} s, its {n_bytes} bytes hold a tenth at most",
+            hint="get the file again, or cut the recording into its continuous parts",
+        )
+    return raw, replace(opened, notes=(*broken, *opened.notes))
 
 
 def _open_mne(path: Path, request: Request) -> tuple[mne.io.BaseRaw, Opened]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # What a check of ours reports better, or nobody needs (spec preprocessing.md, section 9, step 3).
 _DROPPED = re.compile(
-    r"number of records|scaling factor|physical range|not unique|naming convention|measurement date|birthdate",
+    r"number of records|scaling factor|physical range|not unique|naming convention|measurement date|birthdate|invalid tag",
     re.IGNORECASE,
 )
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.plan import ChannelPlan
-from eegora.recordings.checks import NonFinite, check_rate, constant, finite, plausible_unit
+from eegora.recordings.checks import NonFinite, check_rate, constant, finite, plausible_rate, plausible_unit
 from eegora.recordings.formats import cut_unreadable, reader_of
 from eegora.recordings.montages import set_montage
 from eegora.recordings.opening import Opened, Request, quietly
@@ -219,7 +219,8 @@ def _stated_types(raw: mne.io.BaseRaw) -> list[str] | None:
     """Return MNE's types; where a format has none, MNE calls everything ``eeg``, and labels decide (section 9, step 5)."""
     import mne
 
-    types: list[str] = raw.get_channel_types()
+    with quietly("channel types"):
+        types: list[str] = raw.get_channel_types()
     if isinstance(raw, mne.io.Raw | mne.io.RawArray):
         return types
     return None if set(types) <= {"eeg", "stim"} else types
@@ -276,5 +277,6 @@ def _checked(signal: Signal, policy: NonFinite, lines: NDArray[np.int64] | None)
         np.asarray(signal.data, np.float64), signal.ch_names, signal.sfreq, signal.name, policy, lines
     )
     flat = constant(data, signal.ch_names, signal.name)
-    notes = (*signal.notes, *repaired, *flat, *plausible_unit(data, signal.sfreq))
+    doubts = (*plausible_rate(signal.sfreq), *plausible_unit(data, signal.ch_names, signal.sfreq))
+    notes = (*signal.notes, *repaired, *flat, *doubts)
     return replace(signal, data=data, bads=tuple(dict.fromkeys(signal.bads + bads)), notes=notes)

@@ -55,7 +55,7 @@ def as_signal(source: Source) -> Signal:
     if isinstance(source, str | Path):
         return read.load_signal(source)[0]
     if isinstance(source, mne.io.BaseRaw):
-        return read.to_signal(source, name=_name(source))
+        return read.to_signal(source, name=raw_name(source))
     if isinstance(source, tuple) and len(source) in (3, 4):
         data, ch_names, sfreq, *unit = source
         return read.array_to_signal(np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V")
@@ -87,7 +87,7 @@ def without(signal: Signal, exclude: Sequence[str]) -> Signal:
     )
 
 
-def _name(raw: mne.io.BaseRaw) -> str:
+def raw_name(raw: mne.io.BaseRaw) -> str:
     """Return the file's name of a Raw that came from one."""
     files = [f for f in raw.filenames if f is not None]
     return Path(files[0]).name if files else "Raw"

@@ -17,6 +17,7 @@ from eegora.recordings.channels import parse_label
 from eegora.recordings.clock import no_clock, read_clock
 from eegora.recordings.opening import Opened, Request, raw_from_array
 from eegora.recordings.selection import check_request
+from eegora.recordings.table_facts import MARK, Facts, from_comments, to_raw
 from eegora.recordings.units import given_unit, volts_per
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ def open_table(path: Path, request: Request) -> tuple[mne.io.BaseRaw, Opened]:
 
     table = read_table(path)
     values = _parse(path, table)
+    facts = from_comments(path, table.comments)
+    if facts is not None:
+        return _exported(path, table, values, facts, request)
     lowered = [name.lower() for name in table.names]
     time = next((i for i, name in enumerate(lowered) if "time" in name or name in _TIME_NAMES), None)
     columns = [i for i, name in enumerate(lowered) if i != time and name not in _INDEX_NAMES]
@@ -94,6 +98,33 @@ def open_table(path: Path, request: Request) -> tuple[mne.io.BaseRaw, Opened]:
         onsets, durations = zip(*clock.gaps, strict=True)
         raw.set_annotations(mne.Annotations(onsets, durations, "BAD_ACQ_SKIP"), verbose="ERROR")
     return raw, Opened((*clock.notes, *notes), lines=lines, request=request)
+
+
+def _exported(
+    path: Path, table: Table, values: NDArray[np.float64], facts: Facts, request: Request
+) -> tuple[mne.io.BaseRaw, Opened]:
+    """Open a table that this library wrote: its comment says what the columns are."""
+    labels = [str(channel["name"]) for channel in facts["channels"]]
+    if table.names[1:] != labels:
+        raise RecordingError(
+            "bad_header",
+            f"{path.name}: its columns are not the {len(labels)} channels that its {MARK.strip()!r} line lists",
+            hint="export it again, or delete that line to read the bare numbers",
+        )
+    check_request(labels, request, path.name)
+    texts = [table.cells(row)[0] for row in (0, len(values) - 1)]
+    clock = read_clock(path, table.names[0].lower(), values[:, 0], table.lines, texts)
+    if abs(clock.sfreq / facts["sfreq"] - 1) > 1e-4 or clock.gaps:
+        raise RecordingError(
+            "time_order",
+            f"{path.name}: its {MARK.strip()!r} line says {facts['sfreq']:g} Hz without a gap, its times {clock.sfreq:g} Hz"
+            f" and {len(clock.gaps)} gaps",
+            hint="export it again, or delete that line to read the bare numbers",
+        )
+    given = [word for word in ("units", "sfreq") if getattr(request, word) is not None]
+    ignored = tuple(f"{word}= was not used: the file states it" for word in given)
+    raw = to_raw(path, np.ascontiguousarray(values[:, 1:].T), facts)
+    return raw, Opened(ignored, lines=table.lines, request=request)
 
 
 def read_table(path: Path) -> Table:
@@ -186,7 +217,8 @@ def _factors(
     if None in factors:
         eeg = [i for i, label in enumerate(labels) if parse_label(label, labels).kind in ("eeg", "bipolar")]
         centred = np.where(np.isfinite(values), values, np.nan)[:, eeg or slice(None)]
-        std = float(np.median(np.nanstd(centred, axis=0)))
+        with np.errstate(over="ignore"):
+            std = float(np.median(np.nanstd(centred, axis=0)))
         if not (std < 1e-3 or 0.5 <= std <= 5000):
             raise RecordingError(
                 "needs_units",

@@ -1,7 +1,9 @@
-"""Tables for the terminal: channel plan, electrodes, recipe, models, what queries looked at. Knows no command."""
+"""Tables for the terminal and the docs: channel plan, electrodes, recipe, models, checkpoints, what queries looked at. Knows no command."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from eegora.checkpoints.rename import Coverage
+from eegora.checkpoints.statistics import TensorStatistics
 from eegora.plan import ChannelPlan
 from eegora.recipes.recipe import Recipe
 from eegora.results.attention import Attention
@@ -17,9 +21,12 @@ from eegora.signal import Array
 from eegora.spec import ModelSpec, Variant
 
 
-def show(table: Table, *, stderr: bool = False) -> None:
-    """Print a table; plain where nobody watches."""
-    Console(stderr=stderr, highlight=False).print(table)
+def show(table: Table, *, stderr: bool = False, wide: bool = False) -> None:
+    """Print a table; plain where nobody watches, and then, if `wide`, without folding long names."""
+    console = Console(stderr=stderr, highlight=False)
+    if wide and not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 200
+    console.print(table)
 
 
 def plan_table(plan: ChannelPlan) -> Table:
@@ -84,6 +91,59 @@ def model_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         table.add_row(*(escape(_words(value)) for value in row.values()))
     return table
+
+
+def coverage_table(coverage: Coverage) -> Table:
+    """Return what became of a file's tensors: a row per kind, where kinds differ by more than a layer's number."""
+    ours = {new: old for old, new in coverage.renamed.items()}
+    rows = [(ours.get(key, key), key, "") for key in coverage.used]
+    rows += [(old, "dropped", reason) for old, reason in coverage.dropped.items()]
+    counts: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        kind = tuple(re.sub(r"(?<=\.)\d+(?=\.)", "*", part) for part in row)
+        counts[kind] = counts.get(kind, 0) + 1
+    table = _table(f"tensors: {coverage}", "n", "in the file", "becomes", "because", right=("n",))
+    for (old, new, why), n in counts.items():
+        same = "the same" if old == new else new
+        table.add_row(str(n), *map(escape, (old, same, why)), style="dim" if new == "dropped" else None)
+    return table
+
+
+def parts_table(parts: Mapping[str, int]) -> Table:
+    """Return how many numbers each part of a checkpoint has."""
+    table = _table("parts", "part", "numbers", "share", right=("numbers", "share"))
+    for name, n in parts.items():
+        table.add_row(escape(name), f"{n:,}", f"{n / max(1, sum(parts.values())):.1%}")
+    return table
+
+
+def tensor_table(statistics: Iterable[TensorStatistics]) -> Table:
+    """Return a row per tensor of a checkpoint, and what is suspicious about it."""
+    table = _table("tensors", "name", "shape", "format", "mean", "std", "suspicious", right=("mean", "std"))
+    for s in statistics:
+        numbers = ("–" if value is None else f"{value:.4g}" for value in (s.mean, s.std))
+        cells = (s.name, "×".join(map(str, s.shape)) or "one number", s.dtype, *numbers, ", ".join(s.suspicious))
+        table.add_row(*map(escape, cells), style="bold red" if s.suspicious else None)
+    return table
+
+
+def checkpoint_markdown(specs: Iterable[ModelSpec]) -> str:
+    """Return a Markdown table of every published checkpoint: where, how large, under which licence, whether its hash is known."""
+    rows = ["| model | where | file | size | licence | SHA-256 | revision |", "|---|---|---|--:|---|---|---|"]
+    for spec in specs:
+        for variant in spec.variants:
+            name = spec.name if len(spec.variants) == 1 else f"{spec.name}-{variant.name}"
+            published = variant.published
+            if published is None:
+                rows.append(f"| `{name}` | published nowhere | – | – | – | – | – |")
+                continue
+            repos = ", ".join(f"`{repo}`" for repo in published.repos)
+            files = ", ".join(f"`{file}`" for file in published.files)
+            sha256 = f"`{published.sha256[:12]}…`" if published.sha256 else "not recorded"
+            revision = f"`{published.revision[:12]}`" if published.revision else "the newest"
+            size = f"{published.size / 1e6:,.1f} MB"
+            rows.append(f"| `{name}` | {repos} | {files} | {size} | {published.licence} | {sha256} | {revision} |")
+    return "\n".join(rows)
 
 
 def _model_row(spec: ModelSpec, variant: Variant, wide: bool) -> dict[str, Any]:

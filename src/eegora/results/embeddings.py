@@ -46,6 +46,8 @@ class Embeddings:
         The one that was applied.
     extras : dict of str to ndarray
         Kept beside the embeddings, one entry per window each: the tensors that went into the network.
+    labels : dict of str to tuple of str
+        Axis → a name for each of its entries, where they have one (which channel and second a token is).
 
     Examples
     --------
@@ -63,6 +65,7 @@ class Embeddings:
     poolings: Mapping[str, Pooling] = field(default_factory=dict)
     pooling: str | None = None
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -102,7 +105,8 @@ class Embeddings:
                 hint=f"pool({name!r}) the unpooled ones",
             )
         data, axes = self.poolings[name](self.data, self.axes)
-        return replace(self, data=data, axes=axes, pooling=name)
+        labels = {axis: names for axis, names in self.labels.items() if axis in axes and axis != "feature"}
+        return replace(self, data=data, axes=axes, pooling=name, labels=labels)
 
     def to_table(self) -> Any:
         """Return a pyarrow table with one row per window, pooled by default if they are not pooled yet.
@@ -181,7 +185,12 @@ class Embeddings:
             data, onsets = arrays["data"], arrays["onsets"]
             extras = {name: arrays[EXTRA + name] for name in found["extras"]}
         poolings = {
-            name: Pooling(tuple(rule["mean"]), tuple(rule["flatten"]), tuple((a, i) for a, i in rule["take"]))
+            name: Pooling(
+                tuple(rule["mean"]),
+                tuple(rule["flatten"]),
+                tuple((a, i) for a, i in rule["take"]),
+                tuple((a, n) for a, n in rule.get("drop", ())),
+            )
             for name, rule in found["poolings"]
         }
         return cls(
@@ -195,6 +204,7 @@ class Embeddings:
             poolings,
             found["pooling"],
             extras,
+            {axis: tuple(names) for axis, names in found.get("labels", {}).items()},
         )
 
     def _record(self) -> storage.Record:
@@ -208,5 +218,6 @@ class Embeddings:
             flags=self.flags,
             poolings=[(name, asdict(rule)) for name, rule in self.poolings.items()],  # a list: their order counts
             pooling=self.pooling,
+            labels=dict(self.labels),
             extras={name: array.shape[1:] for name, array in self.extras.items()},
         )

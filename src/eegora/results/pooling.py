@@ -22,11 +22,14 @@ class Pooling:
         Axes to join into ``feature``, in this order, before it; neighbours of it and of each other.
     take : dict of str to int, as a tuple of pairs
         Axes of which one entry is kept.
+    drop : dict of str to int, as a tuple of pairs
+        Axes of which so many first entries are left out, before anything else.
     """
 
     mean: tuple[str, ...] = ()
     flatten: tuple[str, ...] = ()
     take: tuple[tuple[str, int], ...] = ()
+    drop: tuple[tuple[str, int], ...] = ()
 
     def __call__(self, data: Array, axes: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
         """Pool an array.
@@ -44,6 +47,8 @@ class Pooling:
         axes : tuple of str
         """
         names = list(axes)
+        for axis, n_first in self.drop:
+            data = data[(slice(None),) * names.index(axis) + (slice(n_first, None),)]
         for axis, entry in self.take:
             data = np.take(data, entry, axis=names.index(axis))
             names.remove(axis)
