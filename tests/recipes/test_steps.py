@@ -370,7 +370,7 @@ def test_the_tail_can_be_kept_down_to_a_multiple() -> None:
 
 
 def test_windows_may_overlap_and_leave_out_both_ends() -> None:
-    made = cut(recording(), seconds=4.0, overlap=2.0, skip=3.0)
+    made = cut(recording(), seconds=4.0, every=2.0, skip=3.0)
     np.testing.assert_array_equal(made.onsets, [3, 5, 7, 9, 11, 13])
     np.testing.assert_array_equal(made.data[1], recording().data[:, 5 * 256 : 9 * 256])
 

@@ -161,7 +161,6 @@ def cut(
     *,
     seconds: float | None = None,
     samples: int | None = None,
-    overlap: float = 0.0,
     tail: str | int = "drop",
     reject_by_annotation: bool = False,
     gaps: str = "drop",
@@ -175,8 +174,6 @@ def cut(
     signal : Signal
     seconds, samples : float, int
         Length of a window; give one of them.
-    overlap : float
-        Seconds (or samples, if `samples` is given) that a window shares with the next.
     tail : ``drop`` or int
         An int m: windows are a multiple of m samples long, and the last one is kept, cut down to such a multiple
         and filled up with zeros (`Windows.n_valid` tells).
@@ -187,7 +184,8 @@ def cut(
     skip : float
         Seconds to leave out at the start and at the end.
     every : float, optional
-        Seconds from the start of one window to that of the next, in place of `overlap`; may leave stretches out.
+        Seconds from the start of one window to that of the next, less than its length makes
+        windows overlap, more leaves stretches out. Default: one after the other.
 
     Raises
     ------
@@ -198,15 +196,15 @@ def cut(
         raise UsageError("bad_recipe", f"cut wants seconds or samples, one of them; came {seconds} and {samples}")
     sfreq, n_times = signal.sfreq, signal.n_times
     length = float(samples) if samples is not None else float(seconds or 0) * sfreq
-    hop = length - overlap * (1 if samples is not None else sfreq) if every is None else every * sfreq
+    hop = length if every is None else every * sfreq
     first, end = round(skip * sfreq), n_times - round(skip * sfreq)
     n_samples = round(length)
     if hop <= 0 or n_samples < 1:
-        raise UsageError("bad_recipe", f"cut: windows of {length / sfreq:g} s with {overlap:g} overlap do not advance")
+        raise UsageError("bad_recipe", f"cut: windows of {length / sfreq:g} s every {hop / sfreq:g} s do not advance")
     multiple = 0 if tail == "drop" else int(tail)
     if multiple:
         n_samples = max(multiple, n_samples // multiple * multiple)
-        hop = n_samples - (length - hop) if every is None else hop
+        hop = n_samples if every is None else hop
     starts = first + np.arange(max(int((end - first) / hop) + 1, 0)) * hop
     starts = starts.astype(np.int64)
     least = multiple or n_samples
