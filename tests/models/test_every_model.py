@@ -160,6 +160,8 @@ def test_a_recording_goes_through(tiny, raw):
     assert len(embeddings.onsets) == len(embeddings.data)
     assert np.isfinite(embeddings.data).all()
     assert embeddings.provenance.untrained
+    for axis, names in embeddings.labels.items():
+        assert len(names) == embeddings.data.shape[embeddings.axes.index(axis)]
     pooled = embeddings.pool()
     assert pooled.axes == ("window", "feature")
     assert pooled.to_table().num_rows == len(embeddings)

@@ -222,6 +222,7 @@ CODE = ModelCode(
     pack=pack,
     embed=embed,
     trace=trace,
+    labels=labels,
     classify=classify,
     remarks=checkpoint.remarks,
     trusted=checkpoint.trusted,

@@ -1,0 +1,284 @@
+"""Checkpoints of every model folder: recognised, fingerprinted, converted and proven, without naming a model."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+
+from eegora import assembly, loading, registry
+from eegora.checkpoints import fingerprints
+from eegora.checkpoints.read import read_metadata, sha256_of
+from eegora.checkpoints.synthetic import synthetic_state_dict
+from eegora.cli.main import main
+from eegora.errors import CheckpointError, UsageError
+from eegora.parity.fill import find_layout, write_checkpoint, write_config
+from tests.models.conftest import MODELS, name_of
+from tests.models.test_every_model import smallest
+
+HERE = Path(__file__).parent
+MANIFESTS = [(m, path) for m in MODELS for path in sorted((HERE / m / "vectors").glob("*.json"))]
+
+
+def fingerprint_of(model, tensors, config):
+    code, spec = registry.code(model), registry.specs()[model]
+    reading = assembly.read_as(code, tensors, "test", config)
+    reading.coverage.raise_for("test")
+    loaded = assembly.assembled(code, reading, "float64")
+    return assembly.fingerprint(spec, code, loaded.network, loaded.config)
+
+
+def published(model):
+    """Tensors of the smallest configuration in the published layout, the rules that filled them, and the configuration."""
+    config = smallest(model)
+    layout = {k: v for k, v in registry.code(model).layout(config).items() if v[1] != assembly.CONSTANT}
+    tensors = {key: torch.from_numpy(value) for key, value in synthetic_state_dict(layout, 0).items()}
+    return tensors, {key: rule for key, (_, rule) in layout.items()}, config
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_fingerprint_catches_every_transposed_square_matrix(model):
+    tensors, rules, config = published(model)
+    own = fingerprint_of(model, tensors, config)
+    assert fingerprint_of(model, tensors, config) == own
+    square = [k for k, t in tensors.items() if t.ndim == 2 and t.shape[0] == t.shape[1] > 1]
+    assert square
+    # One per kind of layer is enough: layers of a kind run the same code.
+    kinds = {re.sub(r"\.\d+\.", ".*.", key): key for key in square}
+    for key in kinds.values():
+        assert fingerprint_of(model, tensors | {key: tensors[key].T.contiguous()}, config) != own, key
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_fingerprint_catches_exchanged_layers(model):
+    tensors, _, config = published(model)
+    own = fingerprint_of(model, tensors, config)
+    pairs = [(k, re.sub(r"\.0\.", ".1.", k, count=1)) for k in tensors if ".0." in k]
+    pairs = [(a, b) for a, b in pairs if b in tensors and tensors[a].shape == tensors[b].shape and tensors[a].ndim == 2]
+    stacks = {a.split(".0.")[0]: [] for a, _ in pairs}
+    assert stacks
+    for a, b in pairs:
+        stacks[a.split(".0.")[0]].append((a, b))
+    for stack, both in stacks.items():
+        exchanged = dict(tensors)
+        for a, b in both:
+            exchanged[a], exchanged[b] = tensors[b], tensors[a]
+        assert fingerprint_of(model, exchanged, config) != own, stack
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_fingerprint_does_not_depend_on_threads(model):
+    tensors, _, config = published(model)
+    before = torch.get_num_threads()
+    found = set()
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            found.add(fingerprint_of(model, tensors, config))
+    finally:
+        torch.set_num_threads(before)
+    assert len(found) == 1
+
+
+def make(path, folder):
+    """A synthetic checkpoint of a manifest, with its config.json beside it."""
+    manifest = find_layout(path.stem, [path.parent])
+    write_config(manifest.config, folder)
+    return write_checkpoint(manifest, folder)
+
+
+@pytest.mark.parametrize("pair", MANIFESTS, ids=name_of)
+def test_inspect_verify_and_convert_every_manifest(pair, tmp_path, capfd, monkeypatch):
+    model, manifest = pair
+    spec = registry.specs()[model]
+    monkeypatch.setattr(fingerprints, "user_store", lambda: tmp_path / "data" / "fingerprints.json")
+    file = make(manifest, tmp_path)
+
+    def run(*arguments):
+        code = main([str(a) for a in arguments])
+        out, err = capfd.readouterr()
+        assert code == 0, err
+        return out
+
+    said = json.loads(run("inspect", file, "--json"))
+    (found,) = said["models"]
+    assert (found["model"], found["fits"], found["missing"], found["unknown"]) == (spec.name, True, [], [])
+    assert len(said["tensors"]) == said["n_tensors"] == len(load_file(file))
+    assert sum(said["parts"].values()) == said["n_numbers"]
+    assert spec.name in run("inspect", file)
+
+    proof = json.loads(run("verify", spec.name, "--checkpoint", file, "--json", "--record"))
+    assert proof["sha256"] == said["sha256"]
+    assert proof["fingerprint_state"] == "not recorded"
+    again = json.loads(run("verify", spec.name, "--checkpoint", file, "--json"))
+    assert (again["fingerprint"], again["fingerprint_state"]) == (proof["fingerprint"], "equal")
+
+    target = tmp_path / "out" / "c.safetensors"
+    run("convert", file, "-o", target)
+    record = json.loads(read_metadata(target)["eegora"])
+    assert record["source_sha256"] == said["sha256"]
+    assert set(record["dropped"]) == set(found["dropped"])
+    # Alone in its folder, without the config.json: what the tensors do not tell is in the file.
+    converted = json.loads(run("verify", spec.name, "--checkpoint", target, "--json"))
+    assert converted["fingerprint"] == proof["fingerprint"]
+    assert converted["renamed"] == {}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_lightning_file_is_converted_to_the_same_network(model, tmp_path):
+    tensors, _, config = published(model)
+    torch.save({"state_dict": tensors, "epoch": 3}, tmp_path / "x.ckpt")
+    made = loading.convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", fields=config)
+    again = loading.convert(tmp_path / "x.ckpt", tmp_path / "y.safetensors", fields=config)
+    assert made.sha256 == again.sha256 == sha256_of(tmp_path / "x.safetensors")
+    stored = load_file(tmp_path / "x.safetensors")
+    assert stored.keys() == tensors.keys()
+    assert all(torch.equal(stored[key], tensors[key]) for key in tensors)
+    with pytest.raises(UsageError, match="exists"):
+        loading.convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", fields=config)
+    half = loading.convert(tmp_path / "x.ckpt", tmp_path / "h.safetensors", fields=config, dtype="bfloat16")
+    assert {t.dtype for t in load_file(half.path).values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_changed_record_is_noticed(model, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(fingerprints, "user_store", lambda: tmp_path / "fingerprints.json")
+    tensors, _, config = published(model)
+    save_file({key: value.numpy() for key, value in tensors.items()}, tmp_path / "x.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    name, file = registry.specs()[model].name, str(tmp_path / "x.safetensors")
+    assert main(["verify", name, "--checkpoint", file, "--record"]) == 0
+    store = json.loads((tmp_path / "fingerprints.json").read_text())
+    (entry,) = store.values()
+    digest, fingerprint = next(iter(entry.items()))
+    entry[digest] = fingerprint[:-1] + ("0" if fingerprint[-1] != "0" else "1")
+    (tmp_path / "fingerprints.json").write_text(json.dumps(store))
+    capfd.readouterr()
+    assert main(["verify", name, "--checkpoint", file]) == 1
+    assert "NOT the recorded one" in capfd.readouterr().out
+
+
+def test_fingerprint_is_written_into_results(tmp_path, raw):
+    model = MODELS[-1] if len(MODELS) == 1 else next(m for m in MODELS if len(registry.specs()[m].variants) > 1)
+    tensors, _, config = published(model)
+    save_file({key: value.numpy() for key, value in tensors.items()}, tmp_path / "x.safetensors")
+    ready = loading.load_model(model, checkpoint=tmp_path / "x.safetensors", config=config, device="cpu")
+    assert ready.checkpoint["fingerprint"] == fingerprint_of(model, tensors, config)
+    assert ready.embed(raw).provenance.checkpoint["fingerprint"] == ready.checkpoint["fingerprint"]
+    with pytest.raises(UsageError, match="needs_float64"):
+        loading.fingerprint(ready)
+
+
+def test_a_file_of_no_model(tmp_path, capfd):
+    file = tmp_path / "x.safetensors"
+    save_file({"layer.weight": torch.zeros(3, 4).numpy(), "layer.bias": torch.ones(3).numpy()}, file)
+    assert main(["inspect", str(file), "--json"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert said["models"] == []
+    assert said["suspicious"] == {"layer.weight": ["all zero"], "layer.bias": ["constant 1"]}
+    assert main(["inspect", str(file)]) == 0
+    assert "none of ours" in capfd.readouterr().out
+    with pytest.raises(CheckpointError, match="not_recognised"):
+        loading.convert(file, tmp_path / "y.safetensors")
+    assert not (tmp_path / "y.safetensors").exists()
+
+
+def test_a_half_of_a_model_says_what_is_missing(tmp_path, capfd):
+    for model in MODELS:
+        tensors, _, _ = published(model)
+        gone = list(tensors)[-1]
+        save_file({k: v.numpy() for k, v in tensors.items() if k != gone}, tmp_path / "x.safetensors")
+        main(["inspect", str(tmp_path / "x.safetensors"), "--json"])
+        found = json.loads(capfd.readouterr().out)["models"]
+        mine = [entry for entry in found if entry["model"] == registry.specs()[model].name]
+        assert not mine or (mine[0]["fits"], mine[0]["missing"]) == (False, [gone])
+
+
+def test_a_folder_is_converted(tmp_path, capfd):
+    (tmp_path / "in").mkdir()
+    for model in MODELS:
+        tensors, _, config = published(model)
+        torch.save(tensors, tmp_path / "in" / f"{model}.pt")
+    (tmp_path / "in" / "zz.bin").write_bytes(b"not a checkpoint at all")
+    arguments = ["convert", "--all", "--input-dir", str(tmp_path / "in"), "--output-dir", str(tmp_path / "out")]
+    codes = [main(arguments), main(arguments)]
+    out, err = capfd.readouterr()
+    assert codes == [3, 3]
+    assert "zz.bin: not converted" in err
+    assert "Traceback" not in err
+    made = {p.stem for p in (tmp_path / "out").iterdir()}
+    assert made <= set(MODELS)
+    assert f"{len(made)} of {len(MODELS) + 1} files converted" in out
+    assert f"0 of {len(MODELS) + 1} files converted" in out  # nothing is replaced
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["convert", "a.pt"], "-o OUT"),
+        (["convert", "a.pt", "-o", "b.pt"], "only safetensors"),
+        (["convert", "a.pt", "-o", "b.safetensors", "--dtype", "int8"], "bfloat16"),
+        (["convert", "a.pt", "-o", "b.safetensors", "--set", "branch"], "KEY=VALUE"),
+        (["convert", "--all", "-o", "b.safetensors"], "--input-dir"),
+        (["convert", "--all", "--input-dir", "gone", "--output-dir", "x"], "gone"),
+        (["convert", "gone.pt", "-o", "b.safetensors"], "gone.pt"),
+        (["inspect", "gone.pt"], "gone.pt"),
+        (["verify", MODELS[0], "--checkpoint", "gone.pt"], "gone.pt"),
+        (["verify", MODELS[0], "--checkpoint", "gone.pt", "--repo", "a/b"], "--checkpoint"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, words, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+    assert os.listdir(tmp_path) == []
+
+
+MEASURE = """
+import resource, sys
+from eegora import assembly, registry
+code = registry.code(sys.argv[1])  # brings in torch
+import safetensors.torch
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+loaded = assembly.load_network(code, sys.argv[2])
+print(peak() - before, sum(p.numel() for p in loaded.network.parameters()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units elsewhere")
+def test_peak_memory_of_loading_a_large_file(tmp_path):
+    """1.5 GB of zeros, of which the disk holds nothing: loading takes less than 1.15 times that."""
+    model, config = largest()
+    file = tmp_path / "large.safetensors"
+    entries, n_bytes = {}, 0
+    for key, (shape, rule) in registry.code(model).layout(config).items():
+        if rule != assembly.CONSTANT:
+            size = 4 * torch.Size(shape).numel()
+            entries[key] = {"dtype": "F32", "shape": list(shape), "data_offsets": [n_bytes, n_bytes + size]}
+            n_bytes += size
+    head = json.dumps(entries).encode()
+    with file.open("wb") as out:
+        out.write(len(head).to_bytes(8, "little") + head)
+        out.truncate(8 + len(head) + n_bytes)
+    command = [sys.executable, "-c", MEASURE, model, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    peak, n_numbers = map(int, done.stdout.split())
+    assert n_bytes > 1.2e9
+    assert n_numbers > 2e8
+    assert peak < 1.15 * n_bytes
+
+
+def largest():
+    """The model and configuration with the most parameters that are published in one file."""
+    variants = [(v.parameters, m, dict(v.config)) for m in MODELS for v in registry.specs()[m].variants]
+    _, model, config = max(variants, key=lambda entry: entry[0])
+    return model, config
