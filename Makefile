@@ -9,7 +9,7 @@ MODEL ?= luna-base
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check pages parity clean
+.PHONY: demo test check pages parity fuzz clean
 
 demo: $(VENV)/.installed
 	$(BIN)/eegora demo --model $(MODEL) --overwrite $(if $(RECORDING),--recording "$(RECORDING)")
@@ -30,6 +30,10 @@ parity: $(VENV)/.installed-dev
 	        --evidence evidence/parity/$$(echo $$model | tr _ -).json -q || exit 1; \
 	done
 	$(BIN)/python docs/pages.py
+
+# 20 000 damaged recordings through the reader; N=… for another number. Rewrites evidence/fuzz.json.
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz.py -n $(or $(N),20000) --evidence evidence/fuzz.json
 
 # The two stamps: what `demo` needs, and what the tests need on top of it.
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eegora.errors import RecordingError
-from eegora.recordings.checks import check_rate, constant, finite, plausible_unit
+from eegora.recordings.checks import check_rate, constant, finite, plausible_rate, plausible_unit
 
 
 def _noise(n_channels=2, n_times=1000):
@@ -51,12 +51,31 @@ def test_constant_channels_are_reported_by_name():
 
 @pytest.mark.parametrize(("factor", "told"), [(1, False), (1e6, True), (1e-6, True), (100, False)])
 def test_impossible_amplitudes_are_reported(factor, told):
-    assert bool(plausible_unit(_noise() * factor, 250)) == told
+    assert bool(plausible_unit(_noise() * factor, ("Fp1", "Cz"), 250)) == told
 
 
 def test_a_drift_does_not_look_like_a_wrong_unit():
     drift = np.linspace(0, 50e-3, 25_000) * np.ones((2, 1))
-    assert plausible_unit(_noise(2, 25_000) + drift, 250) == ()
+    assert plausible_unit(_noise(2, 25_000) + drift, ("Fp1", "Cz"), 250) == ()
+
+
+def test_one_channel_that_no_eeg_is_like_is_named():
+    data = _noise(3)
+    data[2] *= 1e5
+    (note,) = plausible_unit(data, ("Fp1", "Cz", "Oz"), 250)
+    assert note.startswith("unit? more than EEG can vary: Oz by 1.96e+06 µV")
+
+
+def test_amplitudes_near_the_end_of_the_numbers_do_not_overflow():
+    assert "unit?" in plausible_unit(_noise() * 1e305, ("Fp1", "Cz"), 250)[0]
+    data = _noise(3)
+    data[1, 500] = 1e308
+    assert "Cz by inf µV" in plausible_unit(data, ("Fp1", "Cz", "Oz"), 250)[0]
+
+
+@pytest.mark.parametrize(("sfreq", "told"), [(256, False), (20, False), (0.25, True), (1e6, True)])
+def test_rates_that_no_eeg_has_are_reported(sfreq, told):
+    assert bool(plausible_rate(sfreq)) == told
 
 
 @pytest.mark.parametrize("sfreq", [0, -1, np.nan, np.inf])

@@ -208,3 +208,20 @@ def test_channels_that_are_no_eeg_are_dropped_by_label(tmp_path):
     signal, _ = load_signal(_write(tmp_path, "time,Fp1,Cz,ECG\n" + "\n".join(rows)))
     assert signal.ch_names == ("Fp1", "Cz")
     assert signal.plan.uses[-1].reason == "ecg by its type in the file"
+
+
+@pytest.mark.parametrize("time", ["inf", "-inf", "nan"])
+def test_a_time_that_is_no_number_names_its_line(tmp_path, time):
+    rows = _rows(50)
+    rows[20] = time + rows[20][rows[20].index(",") :]
+    with pytest.raises(RecordingError, match="line 22: time") as error:
+        load_signal(_write(tmp_path, "time,Fp1,Cz\n" + "\n".join(rows)))
+    assert error.value.code == "time_order"
+
+
+def test_a_gap_of_years_is_refused_before_room_is_made_for_it(tmp_path):
+    rows = _rows(50)
+    rows[-1] = "9999999999" + rows[-1][rows[-1].index(",") :]
+    with pytest.raises(RecordingError, match="50 rows over 1e\\+10 s") as error:
+        load_signal(_write(tmp_path, "time,Fp1,Cz\n" + "\n".join(rows)))
+    assert error.value.code == "discontinuous"

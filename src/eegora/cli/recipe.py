@@ -1,13 +1,24 @@
-"""``eegora recipe``: what a recipe does, and where each number comes from."""
+"""``eegora recipe``: what a recipe does, where each number comes from, and what it makes of a recording."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Show the recipes that bring a recording into a model's form.", rich_markup_mode=None)
+from eegora.cli.options import OutputOptions, result_path, words
+
+if TYPE_CHECKING:
+    from eegora.recipes.recipe import Recipe
+    from eegora.windows import Windows
+
+ENDINGS = (".npz", ".safetensors")
+
+app = typer.Typer(
+    help="Show the recipes that bring a recording into a model's form, and run them.", rich_markup_mode=None
+)
 
 
 @app.command("list", help="List every recipe of every model.")
@@ -26,24 +37,117 @@ def show(
     toml: Annotated[bool, typer.Option("--toml", help="As TOML: save it, edit it, pass it with --recipe.")] = False,
 ) -> None:
     """Print a recipe."""
-    from eegora import registry
-    from eegora.errors import UsageError
-    from eegora.recipes.recipe import Recipe
     from eegora.report.tables import recipe_table
     from eegora.report.tables import show as show_table
 
-    if name.endswith(".toml"):
-        recipe = Recipe.from_toml(Path(name))
-    else:
-        known = {r.name: r for spec in registry.specs().values() for r in spec.recipes}
-        if name not in known:
-            raise UsageError(
-                "unknown_recipe",
-                f"no recipe is called {name!r}; there are {', '.join(known)}",
-                hint="eegora recipe list",
-            )
-        recipe = known[name]
+    recipe = _find(name)
     if toml:
         typer.echo(recipe.to_toml(), nl=False)
     else:
         show_table(recipe_table(recipe))
+
+
+@app.command("run", help="Write the windows that a recipe makes of a recording; no model is needed.")
+def run(
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="A file that MNE reads, or CSV.")],
+    name: Annotated[str, typer.Option("--recipe", help="A recipe's name (`eegora recipe list`), or a .toml file.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write: .npz or .safetensors.")] = None,
+    missing: Annotated[
+        str | None,
+        typer.Option(help="Missing electrodes: refuse, skip, zero, nearest, inverse-distance, mean, spline."),
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to leave out.")] = None,
+    bads: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to mark bad.")] = None,
+    units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say.")] = None,
+    sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None,
+    montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+) -> None:
+    """Prepare a recording and save its windows, with all that leads back to volts."""
+    from eegora.cli.session import Session
+    from eegora.recipes.recipe import prepare
+    from eegora.recordings.read import load_signal
+    from eegora.recordings.source import marked_bad, without
+    from eegora.results.storage import ending
+
+    session = Session(OutputOptions(as_json=as_json))
+    recipe = _find(name)
+    path = result_path(out, f"{recording.stem}_{recipe.name}.npz", overwrite, recording)
+    ending(path, ENDINGS, "windows")
+    signal, _ = load_signal(recording, units=units, sfreq=sfreq, montage=montage)
+    signal = without(marked_bad(signal, words(bads)), words(exclude))
+    windows = prepare(signal, recipe, missing=missing)
+    options = {"missing": missing, "exclude": list(words(exclude)), "bads": list(words(bads))}
+    _save(path, windows, recipe, options)
+    for note in windows.notes:
+        session.note(note)
+    shape = " × ".join(map(str, windows.data.shape))
+    session.done(
+        {
+            "output": str(path),
+            "recipe": recipe.name,
+            "shape": list(windows.data.shape),
+            "sfreq": windows.sfreq,
+            "channels": windows.plan.to_dicts(),
+            "not_undone": list(windows.not_undone),
+            "notes": list(windows.notes),
+        },
+        f"{path}: {shape} (window × channel × time) at {windows.sfreq:g} Hz; channels: {windows.plan}",
+    )
+
+
+def _save(path: Path, windows: Windows, recipe: Recipe, options: Mapping[str, Any]) -> None:
+    """Write windows: ``volts = data * scale + shift``."""
+    from eegora.provenance import Provenance
+    from eegora.results.storage import record, save_arrays
+
+    provenance = Provenance(
+        recording=windows.name,
+        model="",
+        variant="",
+        task="prepare",
+        recipe=recipe.to_toml(),
+        plan=windows.plan,
+        not_undone=windows.not_undone,
+        notes=windows.notes,
+        options=options,
+    )
+    arrays: dict[str, Any] = {
+        "data": windows.data,
+        "onsets": windows.onsets,
+        "index": windows.index,
+        "n_valid": windows.n_valid,
+        "scale": windows.scale,
+        "shift": windows.shift,
+        "ch_pos": windows.ch_pos,
+    }
+    if windows.missing is not None:
+        arrays["missing"] = windows.missing
+    more = {
+        "ch_names": list(windows.ch_names),
+        "sfreq": windows.sfreq,
+        "seconds": windows.seconds,
+        "flags": [list(flags) for flags in windows.flags],
+        "annotations": [[a.onset, a.duration, a.text, list(a.ch_names)] for a in windows.annotations],
+        "recipe_sha256": recipe.sha256,
+    }
+    save_arrays(path, arrays, record("windows", provenance, **more))
+
+
+def _find(name: str) -> Recipe:
+    """Return a recipe of any model by name, or one from a file."""
+    from eegora import registry
+    from eegora.errors import UsageError
+    from eegora.recipes.recipe import Recipe
+
+    if name.endswith(".toml"):
+        return Recipe.from_toml(Path(name))
+    known = {r.name: r for spec in registry.specs().values() for r in spec.recipes}
+    if name not in known:
+        raise UsageError(
+            "unknown_recipe",
+            f"no recipe is called {name!r}; there are {', '.join(known)}",
+            hint="eegora recipe list",
+        )
+    return known[name]

@@ -119,7 +119,7 @@ def plausible_unit(data: Volts, names: Sequence[str], sfreq: float) -> tuple[str
             f"unit? the median channel varies by {std * 1e6:.3g} µV, EEG by 1 to 100 µV; if the unit is wrong give"
             " units=",
         )
-    wild = [f"{name} by {value * 1e6:.3g} µV" for name, value in zip(names, found, strict=True) if value > high]
+    wild = [f"{name} by {float(value) * 1e6:.3g} µV" for name, value in zip(names, found, strict=True) if value > high]
     return (f"unit? more than EEG can vary: {', '.join(wild)}; leave them out, or mark them bad",) if wild else ()
 
 

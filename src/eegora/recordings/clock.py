@@ -75,6 +75,11 @@ def read_clock(
     """
     if len(times) < 2:
         raise RecordingError("too_short", f"{path.name} holds one row", hint="a rate needs two rows at least")
+    if not np.isfinite(times).all():
+        row = int(np.argmin(np.isfinite(times)))
+        raise RecordingError(
+            "time_order", f"{path.name}, line {lines[row]}: time {times[row]:g}", hint="repair the time column"
+        )
     steps = np.diff(times)
     wrong = np.flatnonzero(~(steps > 0))
     if len(wrong):

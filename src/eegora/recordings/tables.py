@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from eegora.errors import RecordingError
 from eegora.recordings.channels import parse_label
+from eegora.recordings.checks import check_rate
 from eegora.recordings.clock import no_clock, read_clock
 from eegora.recordings.opening import Opened, Request, raw_from_array
 from eegora.recordings.selection import check_request
@@ -111,6 +112,7 @@ def _exported(
             f"{path.name}: its columns are not the {len(labels)} channels that its {MARK.strip()!r} line lists",
             hint="export it again, or delete that line to read the bare numbers",
         )
+    check_rate(facts["sfreq"], path.name)
     check_request(labels, request, path.name)
     texts = [table.cells(row)[0] for row in (0, len(values) - 1)]
     clock = read_clock(path, table.names[0].lower(), values[:, 0], table.lines, texts)

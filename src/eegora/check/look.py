@@ -1,0 +1,251 @@
+"""A recording by itself: read, and everything said about it that no model has a part in. Models are `fit`'s affair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegora.check import quality
+from eegora.check.verdict import Finding
+from eegora.errors import EegoraError, RecordingError
+from eegora.plan import ChannelPlan
+from eegora.recordings.checks import NonFinite
+from eegora.recordings.positions import head_position
+from eegora.recordings.source import as_signal, marked_bad, raw_name
+from eegora.signal import Annotation, Signal
+
+if TYPE_CHECKING:
+    import mne
+
+    from eegora.recordings.source import Source
+
+MOST_VALUES = 60_000_000  # numbers that are looked at one and all; of longer recordings, stretches
+STRETCHES, STRETCH_S = 20, 30.0
+# Notes of reading that a finding here says with numbers of its own.
+SAID_HERE = ("unit?", "positions of", "flat over")
+DAMAGE = ("truncated", "damaged", "rate?", "unit?")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A recording that was read once, for as many models as there are.
+
+    Parameters
+    ----------
+    name : str
+    typed : str
+        How a command names it.
+    signal : Signal or None
+        What was looked at; None if nothing of it can be used.
+    n_times : int
+        Samples of the whole recording.
+    annotations : tuple of Annotation
+        Of the whole recording.
+    findings : tuple of Finding
+    plan : ChannelPlan
+    numbers : dict
+    reading : dict
+        Options that reading took, for commands: ``units``, ``sfreq``, ``montage``, ``bads``.
+    """
+
+    name: str
+    typed: str
+    signal: Signal | None
+    n_times: int = 0
+    annotations: tuple[Annotation, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    plan: ChannelPlan = field(default_factory=ChannelPlan)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every sample was looked at."""
+        return self.signal is not None and self.signal.n_times == self.n_times
+
+    @property
+    def seconds(self) -> float:
+        """Length of the whole recording."""
+        return self.n_times / self.signal.sfreq if self.signal else 0.0
+
+
+def look_at(
+    source: Source,
+    *,
+    units: str | None = None,
+    sfreq: float | None = None,
+    montage: str | None = None,
+    bads: Sequence[str] = (),
+) -> Look:
+    """Read a recording and look at it.
+
+    Parameters
+    ----------
+    source : path, mne Raw, (array, ch_names, sfreq[, unit]) or Signal
+    units, sfreq, montage
+        As in `read_recording`; for paths.
+    bads : sequence of str
+        Channels to mark bad.
+
+    Raises
+    ------
+    RecordingError
+        Only if the file cannot be understood (exit code 2); what is wrong with its content is a finding.
+    UsageError
+    """
+    options = {"units": units, "sfreq": sfreq, "montage": montage}
+    reading = {k: v for k, v in {**options, "bads": ",".join(bads)}.items() if v}
+    typed = quote(str(source)) if isinstance(source, str | Path) else "RECORDING"
+    name = Path(source).name if isinstance(source, str | Path) else "recording"
+    trouble: list[Finding] = []
+    try:
+        try:
+            signal, n_times, told = _read(source, options, "refuse")
+        except RecordingError as error:
+            if error.code != "non_finite":
+                raise
+            hint = "repair it, or in Python: load_signal(path, non_finite='interpolate')"
+            trouble.append(Finding("error", error.code, error.message, hint))
+            signal, n_times, told = _read(source, options, "interpolate")
+    except EegoraError as error:
+        if error.exit_code == 2:
+            raise
+        return Look(name, typed, None, findings=(*trouble, Finding.of_error(error)), reading=reading)
+    signal = marked_bad(signal, bads)
+    found = Look(signal.name, typed, signal, n_times, told, plan=signal.plan, reading=reading)
+    findings, numbers = _findings(found, signal)
+    return replace(found, findings=(*trouble, *findings), numbers=numbers)
+
+
+def _read(source: Source, options: Mapping[str, Any], policy: NonFinite) -> tuple[Signal, int, tuple[Annotation, ...]]:
+    """Return the signal, or stretches of a long one; the whole length, and all annotations."""
+    import mne
+
+    from eegora.recordings import read
+
+    if isinstance(source, str | Path):
+        raw = read.read_recording(source, **options)
+        name = Path(source).name
+    elif isinstance(source, mne.io.BaseRaw):
+        raw, name = source, raw_name(source)
+    elif isinstance(source, tuple) and len(source) in (3, 4):
+        data, ch_names, sfreq, *unit = source
+        made = read.array_to_signal(
+            np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V", non_finite=policy
+        )
+        return made, made.n_times, made.annotations
+    else:
+        made = as_signal(source)
+        return made, made.n_times, made.annotations
+    if raw.n_times * len(raw.ch_names) <= MOST_VALUES:
+        signal = read.to_signal(raw, name=name, non_finite=policy)
+        return signal, raw.n_times, signal.annotations
+    return _stretches(raw, name, policy)
+
+
+def _stretches(raw: mne.io.BaseRaw, name: str, policy: NonFinite) -> tuple[Signal, int, tuple[Annotation, ...]]:
+    """Read parts of a long recording, evenly spread, none in a gap."""
+    from eegora.recordings import read
+
+    told = tuple(
+        dict.fromkeys(
+            Annotation(float(onset - raw.first_time), float(duration), str(text))
+            for onset, duration, text in zip(
+                raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
+            )
+        )
+    )
+    gaps = [(a.onset, a.onset + a.duration) for a in told if a.text.lower().startswith("bad_acq_skip")]
+    starts = np.linspace(0, raw.times[-1] - STRETCH_S, STRETCHES)
+    clear = [t for t in starts if not any(a < t + STRETCH_S and b > t for a, b in gaps)] or [float(starts[0])]
+    parts = []
+    for start in clear:
+        part = raw.copy().crop(start, start + STRETCH_S, include_tmax=False, verbose="ERROR")
+        parts.append(read.to_signal(part, name=name, non_finite=policy))
+    joined = replace(
+        parts[0],
+        data=np.concatenate([part.data for part in parts], axis=1),
+        annotations=(),
+        bads=tuple(dict.fromkeys(bad for part in parts for bad in part.bads)),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+    return joined, raw.n_times, told
+
+
+def _findings(look: Look, signal: Signal) -> tuple[list[Finding], dict[str, Any]]:
+    """Say what a recording is, in the order in which people ask."""
+    volts = np.asarray(signal.to_volts(), np.float64)
+    found = [_what_it_is(look, signal)]
+    found += [
+        Finding("warning" if note.startswith(DAMAGE) else "note", "reading", note)
+        for note in signal.notes
+        if not note.startswith(SAID_HERE) or note.startswith("unit? more than")
+    ]
+    more, microvolts = quality.amplitude(signal, volts)
+    found += [*more, *quality.dead(signal, volts)]
+    lines = quality.line_noise(volts, signal.sfreq)
+    if signal.bads:
+        found.append(Finding("note", "bads", f"marked bad: {', '.join(signal.bads)}"))
+    found += _annotations(look)
+    positions, counts = _positions(signal)
+    numbers = {
+        "sfreq": signal.sfreq,
+        "seconds": look.seconds,
+        "n_channels": len(signal.ch_names),
+        "std_uv": microvolts,
+        "line_noise_db": None if lines is None else {f"{hz:g}": db for hz, db in lines.items()},
+        "reference": quality.reference(signal, volts),
+        "positions": counts,
+        "seconds_looked_at": round(signal.seconds, 6),
+    }
+    return [*found, positions], numbers
+
+
+def _what_it_is(look: Look, signal: Signal) -> Finding:
+    total = len(signal.ch_names) + sum(use.row is None for use in signal.plan.uses)
+    looked = "" if look.is_whole else f"; {signal.seconds:g} s of it, evenly spread, were looked at"
+    sentence = f"{len(signal.ch_names)} EEG channels of {total} in the recording, {signal.sfreq:g} Hz, {look.seconds:g} s{looked}"
+    return Finding("ok", "recording", sentence)
+
+
+def _annotations(look: Look) -> list[Finding]:
+    found = []
+    lower = [(a, a.text.lower()) for a in look.annotations]
+    gaps = [a for a, text in lower if text.startswith("bad_acq_skip")]
+    bad = [a for a, text in lower if text.startswith("bad") and a not in gaps]
+    if gaps:
+        total = sum(a.duration for a in gaps)
+        told = f"{len(gaps)} gap{'s' * (len(gaps) > 1)}, {total:g} s together: no window crosses one"
+        found.append(Finding("note", "gaps", told))
+    if bad:
+        total = sum(a.duration for a in bad)
+        texts = ", ".join(dict.fromkeys(a.text for a in bad))
+        found.append(Finding("note", "annotations", f"annotated as bad: {total:g} s ({texts})"))
+    return found
+
+
+def _positions(signal: Signal) -> tuple[Finding, dict[str, int]]:
+    """Say where the positions come from: the frozen table's are in float64, no file holds exactly those."""
+    counts = {"file": 0, "table": 0, "unknown": 0}
+    unknown = []
+    for name, place in zip(signal.ch_names, signal.ch_pos, strict=True):
+        known = head_position(name)
+        if not np.isfinite(place).all():
+            unknown.append(name)
+            counts["unknown"] += 1
+        else:
+            counts["table" if known is not None and np.array_equal(place, known) else "file"] += 1
+    n = len(signal.ch_names)
+    if counts["file"] == n:
+        return Finding("ok", "positions", "the recording's own"), counts
+    if unknown:
+        sentence = f"no position is known for {', '.join(unknown[:6])}{' …' if len(unknown) > 6 else ''}"
+        next_step = "name electrodes as in the 10-05 system, or --montage with the cap's name in MNE"
+        return Finding("note", "positions", sentence, next_step), counts
+    sentence = f"the standard 10-05 head's for {counts['table']} of {n} channels, by name"
+    return Finding("note", "positions", sentence), counts

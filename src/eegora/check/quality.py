@@ -1,0 +1,163 @@
+"""What the samples themselves show: flat, clipped, noisy channels, line noise, the reference. Arrays in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegora.check.verdict import Finding
+from eegora.recordings.checks import PLAUSIBLE_STD_V, stds
+from eegora.signal import Signal
+
+Volts = NDArray[np.float64]
+
+NOISY = 5.0  # times the median channel
+QUIET = 0.1
+CLIPPED_RUN = 4  # equal samples in a row at a channel's extreme: rounding seldom gives that many
+CLIPPED_SHARE = 1e-3
+LINES_HZ = (50.0, 60.0)
+LINE_DB = 8.0  # above its neighbours; four averaged spectra of noise stay below
+LINE_BLOCK_S = 2.0
+AVERAGED = 0.01  # the mean over channels against a channel: what 16-bit rounding leaves of an average reference
+
+
+def amplitude(signal: Signal, volts: Volts) -> tuple[list[Finding], dict[str, float]]:
+    """Say whether amplitudes are those of EEG in volts, and which channels differ from the others.
+
+    Returns
+    -------
+    findings : list of Finding
+        Codes ``unit``, ``noisy``, ``quiet``.
+    numbers : dict of str to float
+        Microvolts per channel, means of seconds removed.
+    """
+    spread = np.minimum(stds(volts, signal.sfreq), 1e300) * 1e6  # damaged files hold numbers near the end of the range
+    numbers = {name: round(float(value), 4) for name, value in zip(signal.ch_names, spread, strict=True)}
+    alive = spread[spread > 0]
+    if not len(alive):
+        return [], numbers
+    middle = float(np.median(alive))
+    low, high = (limit * 1e6 for limit in PLAUSIBLE_STD_V)
+    told = f"channels vary by {alive.min():.3g} to {alive.max():.3g} µV, the median one by {middle:.3g} µV"
+    found = [Finding("ok", "unit", told)]
+    if not low <= middle <= high:
+        found = [
+            Finding(
+                "warning",
+                "unit",
+                f"unit? {told}; EEG varies by 1 to 100 µV; nothing was rescaled",
+                "if the file's unit is wrong, give the right one: --units uV (or V, mV)",
+            )
+        ]
+    if len(alive) >= 4:
+        loud = [f"{n} ({v / middle:.0f} times the median)" for n, v in numbers.items() if v > NOISY * middle]
+        weak = [f"{n} ({v:.2g} µV)" for n, v in numbers.items() if 0 < v < QUIET * middle]
+        loud_names = [n for n, v in numbers.items() if v > NOISY * middle]
+        if loud:
+            found.append(
+                Finding(
+                    "warning", "noisy", f"far louder than the others: {_some(loud)}", f"--bads {','.join(loud_names)}"
+                )
+            )
+        if weak:
+            found.append(Finding("note", "quiet", f"hardly varies: {_some(weak)}: a bridge or the reference?"))
+    return found, numbers
+
+
+def dead(signal: Signal, volts: Volts) -> list[Finding]:
+    """Name channels that do not change: codes ``flat`` and ``clipped``. Gaps do not count."""
+    inside = np.ones(volts.shape[1], bool)
+    for start, stop in signal.gaps:
+        inside[round(start * signal.sfreq) : round(stop * signal.sfreq)] = False
+    flat, clipped = {}, {}
+    length = max(2, round(signal.sfreq))
+    for name, row in zip(signal.ch_names, volts, strict=True):
+        kept = row[inside]
+        n_blocks = len(kept) // length
+        if not n_blocks:
+            continue
+        blocks = kept[: n_blocks * length].reshape(n_blocks, length)
+        flat[name] = float((blocks.min(axis=1) == blocks.max(axis=1)).mean())
+        if flat[name] < 1:
+            clipped[name] = max(_clipped(kept, kept.max()), _clipped(kept, kept.min()))
+    found = []
+    named = {name: share for name, share in flat.items() if share > 0}
+    if named:
+        told = _some([f"{name} ({share:.0%} of the time)" for name, share in named.items()])
+        found.append(Finding("warning", "flat", f"no change at all: {told}", f"--exclude {','.join(named)}, or --bads"))
+    named = {name: share for name, share in clipped.items() if share > CLIPPED_SHARE}
+    if named:
+        told = _some([f"{name} ({share:.1%} of its samples)" for name, share in named.items()])
+        next_step = "record with a larger range, or leave them out: --exclude " + ",".join(named)
+        found.append(Finding("warning", "clipped", f"stuck at the amplifier's limit: {told}", next_step))
+    return found
+
+
+def line_noise(volts: Volts, sfreq: float) -> dict[float, float] | None:
+    """Return how far 50 and 60 Hz stand above their neighbours, dB, where they do.
+
+    Parameters
+    ----------
+    volts : ndarray, shape (n_channels, n_times)
+
+    Returns
+    -------
+    dict of float to float, or None
+        Median over channels; None if five seconds are not there, or the rate is too low, to tell.
+    """
+    length = round(LINE_BLOCK_S * sfreq)
+    starts = np.arange(0, volts.shape[1] - length + 1, length // 2 or 1)
+    if len(starts) < 4 or LINES_HZ[0] + 6 > sfreq / 2:
+        return None
+    if len(starts) > 300:
+        starts = starts[np.linspace(0, len(starts) - 1, 300).astype(np.intp)]
+    power: Volts = np.zeros((len(volts), length // 2 + 1))
+    for start in starts:
+        block = volts[:, start : start + length]
+        power += np.abs(np.fft.rfft((block - block.mean(axis=1, keepdims=True)) * np.hanning(length))) ** 2
+    power = power[power.any(axis=1)]
+    freqs = np.fft.rfftfreq(length, 1 / sfreq)
+    found = {}
+    for line in LINES_HZ:
+        off = np.abs(freqs - line)
+        around = power[:, (off >= 1.5) & (off <= 6)]
+        if line + 6 > sfreq / 2 or not len(power):
+            continue
+        ratio = power[:, off <= 0.75].mean(axis=1) / np.maximum(np.median(around, axis=1), np.finfo(float).tiny)
+        level = float(10 * np.log10(np.maximum(np.median(ratio), np.finfo(float).tiny)))
+        if level >= LINE_DB:
+            found[line] = round(level, 1)
+    return found
+
+
+def reference(signal: Signal, volts: Volts) -> str:
+    """Say against what was recorded, as far as labels and data tell."""
+    pairs = [name for name in signal.ch_names if "-" in name]
+    if len(pairs) == len(signal.ch_names):
+        return "bipolar derivations"
+    said = {u.reason.removeprefix("recorded against ") for u in signal.plan.uses if u.reason.startswith("recorded ag")}
+    mixed = f", {len(pairs)} bipolar derivations among them" if pairs else ""
+    if len(said) > 1:
+        return f"recorded against several references: {', '.join(sorted(said))}{mixed}"
+    alive = volts[[bool(row.any()) for row in volts]]
+    if len(alive) >= 3 and not pairs:
+        step = max(1, alive.shape[1] // 20_000)
+        part = alive[:, ::step]
+        middle = float(np.median(part.std(axis=1)))
+        if middle and part.mean(axis=0).std() < AVERAGED * middle:
+            return "average-referenced already, as the data show"
+    return (f"recorded against {said.pop()}, by the labels" if said else "labels do not tell the reference") + mixed
+
+
+def _clipped(row: Volts, extreme: float) -> float:
+    """Return the share of samples that stand at an extreme in runs."""
+    at = np.concatenate(([False], row == extreme, [False]))
+    edges = np.flatnonzero(np.diff(at))
+    runs = edges[1::2] - edges[::2]
+    return float(runs[runs >= CLIPPED_RUN].sum() / len(row))
+
+
+def _some(items: Sequence[str], n: int = 6) -> str:
+    return ", ".join(items[:n]) + (f" and {len(items) - n} more" if len(items) > n else "")

@@ -1,0 +1,110 @@
+"""``eegora check``: before a run, whether a recording can go through a model, and what would be done to it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eegora.cli.options import words
+
+if TYPE_CHECKING:
+    from eegora.check.verdict import Verdict
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("check", help="Say whether a recording can go through a model, what is lost, and what to type next.")(
+        check
+    )
+
+
+def check(
+    recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="Files that MNE reads, or CSV.")],
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Model and variant; default: every model.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe of the model, or a .toml file.")] = None,
+    task: Annotated[str, typer.Option(help="What the recording is wanted for: embed, reconstruct, …")] = "embed",
+    missing: Annotated[
+        str | None,
+        typer.Option(help="Missing electrodes: refuse, skip, zero, nearest, inverse-distance, mean, spline."),
+    ] = None,
+    unknown: Annotated[str, typer.Option(help="Channels that the model has no row for: refuse or drop.")] = "refuse",
+    exclude: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to leave out.")] = None,
+    bads: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to mark bad.")] = None,
+    units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say.")] = None,
+    sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None,
+    montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Leave with 1 if there are warnings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON: a list, one entry per verdict.")] = False,
+) -> None:
+    """Check recordings; leave with 3 if one can go through none of the models, with 2 if one cannot be understood."""
+    from eegora.check.look import look_at
+    from eegora.errors import RecordingError
+
+    codes, records = [0], []
+    for path in recordings:
+        try:
+            look = look_at(path, units=units, sfreq=sfreq, montage=montage, bads=words(bads))
+        except RecordingError as error:
+            if error.exit_code != 2:  # about what was typed: a channel that is not there
+                raise
+            codes.append(error.exit_code)
+            records.append({"recording": path.name, "answer": "cannot be understood", "error": str(error)})
+            sys.stderr.write(f"eegora: {error}\n")
+            continue
+        options: dict[str, Any] = {"missing": missing, "unknown": unknown, "exclude": words(exclude)}
+        verdicts = _verdicts(look, model, {"recipe": recipe, "task": task, **options})
+        records += [verdict.to_dict() for verdict in verdicts]
+        codes.append(min(verdict.exit_code for verdict in verdicts))
+        if strict and not codes[-1] and any(verdict.of("warning") for verdict in verdicts):
+            codes[-1] = 1
+        if not as_json:
+            _print(verdicts)
+    if as_json:
+        sys.stdout.write(json.dumps(records, indent=2, allow_nan=False) + "\n")
+    # What cannot be understood comes first: the other codes are about its content.
+    code = 2 if 2 in codes else max(codes)
+    if code:
+        raise typer.Exit(code)
+
+
+def _verdicts(look: Any, model: str | None, options: dict[str, Any]) -> list[Verdict]:
+    """Hold one recording against a model, or against all that have the task."""
+    from eegora import registry
+    from eegora.check.fit import check_recording
+
+    if model is not None:
+        _, spec, variant = registry.find(model)
+        return [check_recording(look, spec, variant=variant.name if variant else None, **options)]
+    specs = [spec for spec in registry.specs().values() if options["task"] in spec.tasks]
+    if not specs:
+        from eegora.errors import UsageError
+        from eegora.spec import TASKS
+
+        raise UsageError("unknown_task", f"no model can {options['task']!r}; tasks are {', '.join(TASKS)}")
+    return [check_recording(look, spec, **options) for spec in specs]
+
+
+def _print(verdicts: list[Verdict]) -> None:
+    """Print what holds for the recording once, then each model's findings and what to type."""
+    from eegora.report.tables import plan_table, show
+
+    shared = [f for f in verdicts[0].findings if all(f in v.findings for v in verdicts[1:])]
+    lines = [verdicts[0].recording, *map(_line, shared)] if len(verdicts) > 1 else []
+    for verdict in verdicts:
+        lines.append(str(verdict))
+        lines += [_line(f) for f in verdict.findings if len(verdicts) == 1 or f not in shared]
+        lines.append(f"  channels: {verdict.plan}")
+        lines.append(f"  next: {verdict.next}" if verdict.next else "  next: another recording")
+    sys.stdout.write("\n".join(lines) + "\n")
+    if len(verdicts) == 1:
+        sys.stdout.flush()
+        show(plan_table(verdicts[0].plan))
+
+
+def _line(finding: Any) -> str:
+    told = f"  {finding.severity:7}  {finding.code}: {finding.sentence}"
+    return told + (f"\n           → {finding.next}" if finding.next else "")

@@ -1,0 +1,257 @@
+"""A recording × a model. On each case file the sentence is asserted that a scientist needs."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import mne
+import numpy as np
+import pytest
+
+from eegora.check import look as looking
+from eegora.check.fit import check_recording
+from eegora.check.look import look_at
+from eegora.errors import RecordingError, UsageError
+from eegora.model import find_recipe
+from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recordings.channels import parse_label
+from eegora.recordings.read import load_signal
+from eegora.recordings.synthetic import TUH_NAMES, synthetic_raw
+from eegora.recordings.write import save_raw
+
+
+def sentence(verdict, code):
+    finding = verdict.finding(code)
+    assert finding is not None, [f.code for f in verdict.findings]
+    return finding.sentence
+
+
+def test_a_tuh_recording_can_run(case, spec):
+    verdict = check_recording(case("tuh_ref.edf"), spec)
+    assert (verdict.answer, verdict.exit_code) == ("can run", 0)
+    assert sentence(verdict, "windows") == "luna-tuab makes 1 window of 5 s: 22 rows × 1280 samples at 256 Hz"
+    assert (
+        sentence(verdict, "reference")
+        == "recorded against REF, by the labels; the recipe's differences cancel a common one"
+    )
+    assert "nothing above 100 Hz" in sentence(verdict, "rate")
+    assert verdict.plan.counts()["derived"] == 22
+    assert verdict.next == f"eegora embed {case('tuh_ref.edf')} --model luna-base"
+
+
+def test_missing_electrodes_come_with_what_works(case, spec):
+    verdict = check_recording(case("ok4.edf"), spec)
+    assert (verdict.answer, verdict.exit_code) == ("cannot run", 3)
+    assert "F3, F4, P3, P4" in str(verdict)
+    assert verdict.next.endswith("--model luna-base --recipe luna-unipolar")
+    assert sentence(verdict, "ways_on").startswith(
+        "these work: --recipe luna-unipolar (4 rows), --missing spline (22 rows), --missing inverse-distance (22 rows)"
+    )
+
+
+def test_skipping_comes_first_and_tells_what_is_left(noise, spec):
+    verdict = check_recording(noise(names=("Fp1", "F7", "F3", "C3", "P3", "O1", "Cz", "O2")), spec)
+    assert verdict.next.endswith("--missing skip")
+    assert "--missing skip (6 rows), --recipe luna-unipolar (8 rows)" in sentence(verdict, "ways_on")
+
+
+@pytest.mark.parametrize("missing", ["spline", "zero"])
+def test_what_a_check_offers_does_work(case, spec, missing):
+    verdict = check_recording(case("ok4.edf"), spec, missing=missing)
+    assert verdict.can_run
+    assert verdict.next.endswith(f"--missing {missing}")
+    assert verdict.plan.counts()["derived"] == 22
+
+
+def test_not_a_number_names_channel_time_and_line(case, spec):
+    verdict = check_recording(case("nan_inf.csv"), spec, recipe="luna-unipolar")
+    assert verdict.answer == "cannot run"
+    assert "not a number in Fp1, 0.386719 s (line 101), 3 samples" in str(verdict)
+
+
+def test_truncated_data_are_a_remark(case, spec):
+    verdict = check_recording(case("trunc_data.edf"), spec, recipe="luna-unipolar")
+    assert verdict.answer == "can run with remarks"
+    assert sentence(verdict, "reading") == "truncated: 6 of 8 records, 2 s are lost"
+
+
+def test_a_flat_channel_is_a_remark(case, spec):
+    verdict = check_recording(case("flat_channel.edf"), spec, recipe="luna-unipolar")
+    assert verdict.answer == "can run with remarks"
+    assert sentence(verdict, "flat") == "no change at all: Fp2 (100% of the time)"
+
+
+def test_a_calibration_of_zero_cannot_run(case, spec):
+    verdict = check_recording(case("digital_range_zero.edf"), spec)
+    assert verdict.finding("bad_calibration").severity == "error"
+    assert "the digital or physical range is 0 in EEG Fp1-REF" in str(verdict)
+    assert verdict.next == "correct the file's header"
+
+
+def test_bad_channels_and_stretches_are_told(case, spec):
+    verdict = check_recording(case("bads_annot_raw.fif"), spec, recipe="luna-unipolar")
+    assert verdict.answer == "can run with remarks"
+    assert sentence(verdict, "bads_used") == "Fp2: marked bad, but the recipe uses them like the others"
+    assert sentence(verdict, "annotated_windows").startswith("2 windows overlap stretches annotated as bad")
+    assert verdict.windows.n_windows == 3
+
+
+def test_no_window_crosses_a_gap(case, spec):
+    verdict = check_recording(case("gap_raw.fif"), spec, recipe="luna-unipolar")
+    assert sentence(verdict, "gaps") == "1 gap, 3 s together: no window crosses one"
+    assert sentence(verdict, "dropped_windows").startswith("1 of 4 windows are dropped")
+    assert (verdict.windows.n_windows, verdict.windows.n_dropped, verdict.windows.lost_s) == (3, 1, 0)
+
+
+def test_derivations_that_are_too_few_and_too_short(case, spec):
+    verdict = check_recording(case("tcp_bipolar.edf"), spec)
+    assert "lacks derivations FP2-F8" in sentence(verdict, "missing_channels")
+    assert "4 s, wanted at least 5 s" in sentence(verdict, "too_short")  # what would come after --missing skip
+
+
+def test_a_rate_too_low_for_the_recipe(case, spec):
+    verdict = check_recording(case("psg_bipolar.edf"), spec)
+    assert "75 Hz" in sentence(verdict, "bad_rate")
+    assert "50 Hz, half of the sampling rate" in sentence(verdict, "bad_rate")
+
+
+def test_epochs_are_no_recording(case, spec):
+    assert "holds epochs, not a continuous recording" in str(check_recording(case("epochs-epo.fif"), spec))
+
+
+def test_a_guessed_unit_is_told(case, spec):
+    verdict = check_recording(case("volts.csv"), spec, recipe="luna-unipolar")
+    assert sentence(verdict, "reading").startswith(
+        "unit: taken for volts, from a median standard deviation of 2.16e-05"
+    )
+    assert verdict.answer == "can run"
+
+
+def test_channels_that_are_no_eeg_are_in_the_plan(case, spec):
+    verdict = check_recording(case("mixed_types_raw.fif"), spec, recipe="luna-unipolar")
+    dropped = {use.sources[0]: use.reason for use in verdict.plan.uses if use.row is None}
+    assert dropped == {"EOG1": "eog by its type in the file", "STI": "stim by its type in the file"}
+
+
+def test_a_file_that_cannot_be_understood_raises(case, spec):
+    with pytest.raises(RecordingError) as error:
+        check_recording(case("text_cell.csv"), spec)
+    assert "line 51: '0x191406' in column 'time'" in str(error.value)
+
+
+@pytest.fixture
+def humming(tmp_path):
+    """Thirty seconds of the TUH electrodes with hum of 10 µV."""
+
+    def make(line):
+        raw = synthetic_raw(30, 0, ch_names=TUH_NAMES, sfreq=256)
+        raw._data += 10e-6 * np.sin(2 * np.pi * line * raw.times)
+        return save_raw(raw, tmp_path / f"hum{line}_raw.fif")
+
+    return make
+
+
+def test_line_noise_beside_the_notch_comes_with_a_command_that_moves_it(humming, spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    verdict = check_recording(humming(50), spec)
+    finding = verdict.finding("line_noise")
+    assert finding.severity == "warning"
+    assert "line noise at 50 Hz" in finding.sentence
+    assert "notch is at 60 Hz" in finding.sentence
+    write, _, use = finding.next.partition("; then --recipe ")
+    write = write.replace("eegora ", f"{sys.executable} -m eegora ", 1)
+    subprocess.run(["sh", "-c", write], check=True)
+    again = check_recording(humming(50), spec, recipe=use)
+    assert again.finding("line_noise").severity == "ok"
+    assert "takes it out (50 Hz)" in again.finding("line_noise").sentence
+
+
+def test_line_noise_at_the_notch_is_fine_and_without_a_notch_is_a_note(humming, spec):
+    path = humming(60)
+    assert check_recording(path, spec).finding("line_noise").severity == "ok"
+    bare = Recipe("bare", (Step("cut", {"seconds": 5}),))
+    assert check_recording(path, spec, recipe=bare).finding("line_noise").severity == "note"
+
+
+def test_a_slow_recording_is_offered_a_recipe_that_holds(spec, noise, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [parse_label(label).name for label in TUH_NAMES]
+    signal = noise(names=names, sfreq=128.0)
+    verdict = check_recording(signal, spec)
+    assert verdict.finding("bad_rate").severity == "error"
+    write, _, command = verdict.next.partition("; ")
+    subprocess.run(["sh", "-c", write.replace("eegora ", f"{sys.executable} -m eegora ", 1)], check=True)
+    assert check_recording(signal, spec, recipe=command.partition("--recipe ")[2]).can_run
+
+
+def test_channels_outside_a_tasks_vocabulary_are_refused_or_dropped(spec, noise):
+    signal = noise(names=("Fp1", "Fp2", "AFz", "C3", "C4"))
+    verdict = check_recording(signal, spec, recipe="luna-unipolar", task="reconstruct")
+    assert "cannot reconstruct AFz" in sentence(verdict, "outside_vocabulary")
+    assert verdict.next.endswith("--unknown drop")
+    dropped = check_recording(signal, spec, recipe="luna-unipolar", task="reconstruct", unknown="drop")
+    assert dropped.can_run
+    assert dropped.plan.of("AFz") is None
+
+
+def test_a_task_that_the_model_has_not_cannot_run(spec, noise):
+    verdict = check_recording(noise(), spec, recipe="luna-unipolar", task="dream")
+    assert verdict.finding("no_such_task").severity == "error"
+
+
+def test_an_untrained_task_asks_for_a_checkpoint(spec, noise):
+    verdict = check_recording(noise(), spec, recipe="luna-unipolar", task="classify")
+    assert "checkpoint of your own" in sentence(verdict, "own_checkpoint")
+
+
+def test_what_does_not_exist_is_the_users_mistake(spec, noise):
+    for options in ({"recipe": "luna-mars"}, {"variant": "giant"}, {"missing": "magic"}):
+        with pytest.raises(UsageError):
+            check_recording(noise(), spec, **options)
+
+
+def test_numbers_are_those_of_the_prepared_windows(case, spec):
+    signal, _ = load_signal(case("tuh_ref.edf"))
+    windows = prepare(signal, find_recipe(spec))
+    verdict = check_recording(case("tuh_ref.edf"), spec)
+    assert verdict.numbers["input_shape"] == list(windows.data.shape)
+    assert verdict.numbers["input_std"] == pytest.approx(float(windows.data.std()))
+    assert verdict.numbers["input_bytes"] == windows.data.nbytes
+    assert verdict.plan == windows.plan
+
+
+@pytest.mark.parametrize("reject", [False, True])
+@pytest.mark.parametrize(("sfreq", "rate"), [(128.0, None), (128.0, 100.0), (250.0, 256.0)])
+def test_windows_of_a_long_recording_are_counted_without_preparing_it(monkeypatch, tmp_path, spec, sfreq, rate, reject):
+    raw = synthetic_raw(333, 0, ch_names=["Fp1", "Cz", "Oz"], sfreq=sfreq)
+    raw.set_annotations(mne.Annotations([10, 200, 300], [1, 13, 5], ["BAD_x", "BAD_ACQ_SKIP", "BAD_y"]))
+    raw._data[:, round(200 * sfreq) : round(213 * sfreq)] = 0
+    path = tmp_path / "long_raw.fif"
+    save_raw(raw, path)
+    resample = (Step("resample", {"rate": rate}),) if rate else ()
+    recipe = Recipe("own", (*resample, Step("cut", {"seconds": 4, "reject_by_annotation": reject})))
+    whole = check_recording(path, spec, recipe=recipe)
+    monkeypatch.setattr(looking, "MOST_VALUES", 1000)
+    monkeypatch.setattr(looking, "STRETCHES", 3)
+    part = check_recording(path, spec, recipe=recipe)
+    assert part.windows == whole.windows
+    assert whole.windows.n_windows == len(prepare(load_signal(path)[0], recipe))
+    assert part.numbers["seconds_looked_at"] < whole.numbers["seconds_looked_at"]
+
+
+def test_one_look_serves_many_models_and_changes_nothing(case, spec):
+    look = look_at(case("tuh_ref.edf"))
+    before = look.signal.data.copy()
+    first, second = check_recording(look, spec), check_recording(look, spec, recipe="luna-unipolar")
+    assert np.array_equal(look.signal.data, before)
+    assert replace(first, next="") == replace(check_recording(case("tuh_ref.edf"), spec), next="")
+    assert second.recipe == "luna-unipolar"
+
+
+def test_a_check_needs_no_torch(case):
+    program = (
+        "import sys\nfrom eegora import registry\nfrom eegora.check.fit import check_recording\n"
+        f"v = check_recording({str(case('tuh_ref.edf'))!r}, registry.find('luna')[1])\n"
+        "assert v.can_run and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,138 @@
+"""``eegora check``: what it says and how it leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eegora.cli.main import main
+
+CASES = Path(__file__).parent / "data" / "recordings" / "cases"
+
+
+@pytest.fixture
+def check(capfd):
+    def check(*words):
+        code = main(["check", *(str(CASES / w) if (CASES / w).is_file() else w for w in words)])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return check
+
+
+def test_a_usable_recording(check):
+    code, out, err = check("tuh_ref.edf", "--model", "luna-base")
+    assert (code, err) == (0, "")
+    assert out.startswith("tuh_ref.edf × luna-base (luna-tuab): can run\n")
+    assert "  next: eegora embed " in out
+    assert "FP1-F7  derived  EEG FP1-REF EEG F7-REF" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("ok4.edf", 3, "cannot run because ok4.edf lacks electrodes F3"),
+        ("nan_inf.csv", 3, "not a number in Fp1, 0.386719 s (line 101), 3 samples"),
+        ("digital_range_zero.edf", 3, "the digital or physical range is 0"),
+        ("epochs-epo.fif", 3, "holds epochs, not a continuous recording"),
+        ("nonmonotonic.csv", 3, "line 302: time"),
+        ("psg_bipolar.edf", 3, "h_freq = 75 Hz"),
+    ],
+)
+def test_an_unusable_recording_leaves_with_3_and_says_why(check, name, code, says):
+    got, out, err = check(name, "--model", "luna-base")
+    assert (got, err) == (code, "")
+    assert says in out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("empty.edf", "has no bytes"),
+        ("trunc_header.edf", "4 signals need 1280 bytes"),
+        ("units_blank.edf", "no unit of voltage"),
+        ("ragged.csv", "line 151: 5 cells, 4 wanted"),
+        ("text_cell.csv", "line 51: '0x191406'"),
+        ("no_time.csv", "no time column"),
+        ("nowhere.edf", "does not exist"),
+    ],
+)
+def test_a_file_that_cannot_be_understood_leaves_with_2_and_one_line(check, name, says):
+    code, out, err = check(name, "--model", "luna-base")
+    assert (code, out) == (2, "")
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+def test_options_of_reading_help_and_go_into_the_command(check):
+    options = ["--units", "uV", "--recipe", "luna-unipolar"]
+    code, out, _ = check("units_blank.edf", "--model", "luna-base", *options)
+    assert code == 0
+    assert out.partition("  next: ")[2].splitlines()[0].endswith("--recipe luna-unipolar --units uV")
+    code, out, _ = check("no_time.csv", "--model", "luna", "--sfreq", "100", "--json")
+    assert json.loads(out)[0]["numbers"]["seconds"] == 6
+
+
+def test_several_recordings_and_the_worst_code(check):
+    code, out, err = check("tuh_ref.edf", "trunc_header.edf", "ok4.edf", "--json")
+    assert code == 2
+    assert "trunc_header.edf" in err
+    records = json.loads(out)
+    answers = {(record["recording"], record.get("model")): record["answer"] for record in records}
+    assert answers["tuh_ref.edf", "luna-base"] == "can run"
+    assert answers["trunc_header.edf", None] == "cannot be understood"
+    assert answers["ok4.edf", "luna-base"] == "cannot run"
+    assert check("tuh_ref.edf", "ok4.edf", "--model", "luna")[0] == 3
+
+
+def test_json_holds_findings_plan_and_numbers(check):
+    code, out, _ = check("gap_raw.fif", "--model", "luna-base", "--recipe", "luna-unipolar", "--json")
+    assert code == 0
+    (record,) = json.loads(out)
+    assert (record["answer"], record["exit_code"]) == ("can run with remarks", 0)
+    assert record["windows"] == {"n_windows": 3, "n_dropped": 1, "n_annotated": 0, "seconds": 5.0, "lost_s": 0.0}
+    assert {f["code"] for f in record["findings"]} >= {
+        "recording",
+        "unit",
+        "positions",
+        "gaps",
+        "dropped_windows",
+        "line_noise",
+    }
+    assert [row["row"] for row in record["channels"]][:2] == ["Fp1", "Fp2"]
+    assert record["numbers"]["std_uv"]["Fp1"] == pytest.approx(20.4, abs=0.5)
+
+
+def test_strict_turns_remarks_into_1(check):
+    words = ("flat_channel.edf", "--model", "luna-base", "--recipe", "luna-unipolar")
+    assert check(*words)[0] == 0
+    assert check(*words, "--strict")[0] == 1
+    assert check("ok4.edf", "--model", "luna-base", "--strict")[0] == 3
+    assert check("tuh_ref.edf", "--model", "luna-base", "--strict")[0] == 0
+
+
+def test_without_a_model_every_model_is_asked(check):
+    from eegora import registry
+
+    code, out, _ = check("tuh_ref.edf")
+    assert code == 0
+    for spec in registry.specs().values():
+        assert f"tuh_ref.edf × {registry.full_name(spec, spec.variants[0])}" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--model", "lunar"], "no model is called 'lunar'"),
+        (["--model", "luna", "--recipe", "nope"], "no recipe 'nope'"),
+        (["--task", "dream"], "no model can 'dream'"),
+        (["--model", "luna", "--bads", "Q9"], "no channel 'Q9'"),
+        (["--model", "luna", "--missing", "magic"], "'magic'"),
+    ],
+)
+def test_what_was_typed_wrong_is_one_line(check, words, says):
+    code, _, err = check("tuh_ref.edf", *words)
+    assert code in (2, 3)
+    assert says in err
+    assert len(err.splitlines()) == 1
