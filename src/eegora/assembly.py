@@ -105,7 +105,7 @@ def load_network(
     reading = read_as(code, read_tensors(path), str(path), _fields(config), _fields(beside))
     reading.coverage.raise_for(path)
     reading = _read_again(reading, path)
-    return _assemble(code, reading, dtype)
+    return assembled(code, reading, dtype)
 
 
 def _read_again(reading: Reading, path: Path | str) -> Reading:
@@ -130,7 +130,7 @@ def untrained_network(
     name = f"untrained checkpoint, seed {seed}"
     reading = read_as(code, tensors, name, {**config, **(_fields(fields) or {})})
     reading.coverage.raise_for(name)
-    return _assemble(code, reading, dtype)
+    return assembled(code, reading, dtype)
 
 
 def _fields(config: Path | str | Config | None) -> Config | None:
@@ -184,10 +184,39 @@ def _configured(
     code: ModelCode, detected: dict[str, Any], fields: Config, doubtful: Config
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Lay the given fields over what was detected, as far as the model believes those of a config.json."""
-    trusted = getattr(code, "trusted", None)
-    believed, notes = trusted(doubtful, detected) if trusted else (doubtful, ())
+    notes: tuple[str, ...] = ()
+    agreeing = [key for key, value in doubtful.items() if key in detected and detected[key] == value]
+    if doubtful and not agreeing:
+        notes = ("the config.json beside the checkpoint is not of this model: it was not used",)
+        fields, doubtful = {key: value for key, value in fields.items() if key not in doubtful}, {}
+    believed, doubts = code.trusted(doubtful, detected) if code.trusted else (doubtful, ())
     kept = {key: value for key, value in fields.items() if key not in doubtful or key in believed}
-    return detected | {key: value for key, value in kept.items() if key in detected}, notes
+    kept = {key: _like(key, value, detected[key]) for key, value in kept.items() if key in detected}
+    changed = [f"{key} = {value}" for key, value in kept.items() if value != detected[key] and key in doubtful]
+    if changed:
+        notes = (*notes, f"from the config.json beside the checkpoint: {', '.join(changed)}")
+    return detected | kept, (*notes, *doubts)
+
+
+def _like(key: str, value: Any, detected: Any) -> Any:
+    """Return a configuration's value if it is of the kind that the detected one has.
+
+    Raises
+    ------
+    CheckpointError
+        ``bad_config``.
+    """
+    number = isinstance(detected, int | float) and not isinstance(detected, bool)
+    fits = isinstance(value, int | float) and not isinstance(value, bool) if number else True
+    if number and fits and isinstance(detected, int) and float(value) != int(value):
+        fits = False
+    if not fits or (isinstance(detected, str) and not isinstance(value, str)):
+        raise CheckpointError(
+            "bad_config",
+            f"the configuration's {key} is {value!r}; wanted {type(detected).__name__}",
+            hint="check --config",
+        )
+    return int(value) if number and isinstance(detected, int) else value
 
 
 @dataclass(frozen=True)
@@ -250,14 +279,15 @@ def published_form(code: ModelCode, reading: Reading, fields: Config) -> Publish
 
 def _published_tensors(code: ModelCode, tensors: Tensors) -> Tensors:
     """Give tensors their published names, and turn matrices that the file stored input-first."""
-    publish = getattr(code, "publish", None)
+    publish = code.publish
     if publish is not None:
         return dict(publish(tensors))
     turned = {key: value.T if key.startswith(TURNED) else value for key, value in tensors.items()}
     return {key.removeprefix(TURNED): value.contiguous() for key, value in turned.items()}
 
 
-def _assemble(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
+def assembled(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
+    """Build the network of a reading that fits."""
     import torch
 
     config, found = reading.config, reading.tensors
@@ -293,6 +323,8 @@ def fingerprint(spec: ModelSpec, code: ModelCode, network: torch.nn.Module, conf
     import torch
 
     windows = probe_windows(spec)
+    if code.own_input is not None:
+        windows = _of_own_size(windows, *code.own_input(config))
     stages: Tensors = {}
     refusal = ""
     tasks = [task for task in code.tasks(config) if task != "attention"]  # it reads what `embed` computes
@@ -313,6 +345,21 @@ def fingerprint(spec: ModelSpec, code: ModelCode, network: torch.nn.Module, conf
         raise CheckpointError("no_fingerprint", f"no task of {spec.title} takes the fixed input: {refusal}")
     probe = f"1 {windows.ch_names} {windows.sfreq} {windows.data.shape}"
     return fingerprint_of(probe, stages)
+
+
+def _of_own_size(windows: Windows, n_channels: int | None, n_times: int | None) -> Windows:
+    """Return the fixed window with as many rows and samples as a checkpoint's own channel step and head take."""
+    if n_channels is None and n_times is None:
+        return windows
+    rows = n_channels or len(windows.ch_names)
+    times = n_times or windows.data.shape[-1]
+    noise = np.random.RandomState(1).standard_normal((1, rows, times)).astype(np.float32)
+    names = windows.ch_names if n_channels is None else tuple(f"row {i}" for i in range(rows))
+    places = windows.ch_pos if n_channels is None else np.full((rows, 3), np.nan)
+    one = np.ones((1, 1, 1))
+    return replace(
+        windows, data=noise, ch_names=names, ch_pos=places, n_valid=np.array([times]), scale=one, shift=0 * one
+    )
 
 
 def probe_windows(spec: ModelSpec) -> Windows:

@@ -45,8 +45,9 @@ class Preparation:
     missing : str or None
         What to do about electrodes that the recipe wants and the recording lacks: ``refuse``, ``skip``, or a way to fill
         them (`eegora.recipes.steps`). None: as the recipe says.
-    unknown : str
-        What to do about channels that the task cannot take: ``refuse`` or ``drop``.
+    unknown : str or None
+        What to do about channels that the model or the task cannot take, for want of a position or of a row of their
+        own: ``refuse`` or ``drop``. None: as the recipe says, and refuse.
     exclude : sequence of str
         Channels to leave out, as the recording or the recipe spells them.
     every : float or None
@@ -62,7 +63,7 @@ class Preparation:
 
     recipe: Recipe | str | Path | None = None
     missing: str | None = None
-    unknown: str = "refuse"
+    unknown: str | None = None
     exclude: Sequence[str] = ()
     every: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -129,7 +130,7 @@ class Model:
             ``unknown_recipe`` with the names there are; ``bad_recipe``.
         """
         how = how or Preparation()
-        recipe = find_recipe(self.spec, how.recipe)
+        recipe = registry.find_recipe(self.spec, how.recipe)
         return recipe if how.every is None else recipe.with_options("cut", every=float(how.every))
 
     def window_seconds(self, how: Preparation | None = None) -> float:
@@ -174,10 +175,14 @@ class Model:
             recipe = self.recipe(how)
             try:
                 windows = prepare_source(
-                    source, lambda part: prepare(part, recipe, missing=how.missing, watch=watch), exclude=how.exclude
+                    source,
+                    lambda part: prepare(part, recipe, missing=how.missing, unknown=how.unknown, watch=watch),
+                    exclude=(how.exclude,) if isinstance(how.exclude, str) else how.exclude,
                 )
             except ChannelError as error:
                 raise self._ways_on(error) from None
+            choices = {"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude)}
+            windows = replace(windows, choices={**windows.choices, **choices})
         return self._fit_channels(windows, task, how.unknown)
 
     def embed(
@@ -244,7 +249,7 @@ class Model:
         """
         windows = self.prepare(source, how, task="reconstruct")
         if mask is not None:
-            windows = replace(windows, missing=np.broadcast_to(np.asarray(mask, bool), windows.data.shape))
+            windows = replace(windows, missing=_cells(mask, windows))
         data = self._run("reconstruct", self._code.reconstruct, windows, how, batch_size, progress)
         return Reconstruction(data=data, windows=windows, provenance=self._provenance("reconstruct", windows, how))
 
@@ -272,15 +277,22 @@ class Model:
         windows = self.prepare(source, how, task="classify")
         logits = self._run("classify", self._code.classify, windows, how, batch_size, progress)
         n_classes = logits.shape[-1]
-        named = tuple(classes) or self.classes or tuple(f"class {i}" for i in range(n_classes))
-        if len(named) != n_classes:
+        known = self._code.classes
+        named = (
+            tuple(classes)
+            or self.classes
+            or (known(self.config) if known else ())
+            or tuple(f"class {i}" for i in range(n_classes))
+        )
+        if len(named) != n_classes or len(set(named)) != n_classes:
             raise UsageError(
                 "bad_classes",
-                f"{len(named)} class names ({', '.join(named)}) for a head with {n_classes} outputs",
-                hint="--classes with one name per output",
+                f"{len(set(named))} class names ({', '.join(named)}) for a head with {n_classes} outputs",
+                hint="--classes with one name per output, each another",
             )
+        several = multilabel or n_classes == 1
         exact = logits.astype(np.float64)
-        if multilabel or n_classes == 1:
+        if several:
             probabilities = 1 / (1 + np.exp(-exact))
         else:
             probabilities = np.exp(exact - exact.max(-1, keepdims=True))
@@ -292,7 +304,8 @@ class Model:
             onsets=windows.onsets,
             seconds=windows.seconds,
             flags=windows.flags,
-            provenance=self._provenance("classify", windows, how, multilabel=multilabel),
+            provenance=self._provenance("classify", windows, how, multilabel=several),
+            multilabel=several,
         )
 
     def attention(self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None) -> Attention:
@@ -372,9 +385,10 @@ class Model:
         hint = " or ".join(["--missing skip", *(f"--recipe {name}" for name in free)])
         return ChannelError(error.code, error.message, hint=hint)
 
-    def _fit_channels(self, windows: Windows, task: str, unknown: str) -> Windows:
+    def _fit_channels(self, windows: Windows, task: str, unknown: str | None) -> Windows:
         """Spell the rows as the task's vocabulary does, and refuse or drop those that it does not have."""
-        vocabulary = self.spec.vocabulary.get(task)
+        own = self._code.vocabulary
+        vocabulary = own(self.config, task) if own else self.spec.vocabulary.get(task)
         if vocabulary is None:
             return windows
         rows = {name.upper(): name for name in vocabulary}
@@ -394,12 +408,11 @@ class Model:
         windows = windows.keep_channels(keep, f"cannot be used to {task}") if outside else windows
         unseen = [name for name in windows.ch_names if name.upper() in self.spec.unseen.get(task, ())]
         if unseen:
-            note = f"never trained by the published checkpoint: {', '.join(unseen)}"
-            windows = replace(windows, notes=(*windows.notes, note))
+            note = f"the published checkpoint never trained the rows of {', '.join(unseen)}"
+            windows = replace(windows, notes=tuple(dict.fromkeys((*windows.notes, note))))
         return windows
 
     def _provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
-        how = how or Preparation()
         return Provenance(
             recording=windows.name,
             model=self.spec.name,
@@ -407,39 +420,26 @@ class Model:
             task=task,
             checkpoint=self.checkpoint,
             untrained=self.untrained,
-            recipe=self.recipe(how).to_toml(),
+            recipe=windows.recipe,
             plan=windows.plan,
             not_undone=windows.not_undone,
             device=f"{self.device.name} ({self.device.reason})",
             dtype=self.device.dtype,
             notes=(*self.notes, *windows.notes, *((UNTRAINED,) if self.untrained else ())),
-            options={
-                "missing": how.missing,
-                "unknown": how.unknown,
-                "exclude": list(how.exclude),
-                **how.settings,
-                **options,
-            },
+            options={**windows.choices, **(how.settings if how else {}), **options},
         )
 
 
-def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> Recipe:
-    """Return a recipe of a model by name, one from a TOML file, or the model's default (see `Model.recipe`)."""
-    if isinstance(wanted, Recipe):
-        return wanted
-    if wanted is None:
-        return spec.recipes[0]
-    for recipe in spec.recipes:
-        if registry.plain(recipe.name) == registry.plain(str(wanted)):
-            return recipe
-    if str(wanted).endswith(".toml"):
-        return Recipe.from_toml(Path(wanted))
-    known = ", ".join(recipe.name for recipe in spec.recipes)
-    raise UsageError(
-        "unknown_recipe",
-        f"{spec.title} has no recipe {str(wanted)!r}; it has {known}",
-        hint="--recipe with one of them, or a .toml file (`eegora recipe show` prints one)",
-    )
+def _cells(mask: np.ndarray, windows: Windows) -> np.ndarray:
+    """Return a mask with one entry per cell of the windows."""
+    try:
+        return np.broadcast_to(np.asarray(mask, bool), windows.data.shape)
+    except ValueError:
+        raise UsageError(
+            "bad_mask",
+            f"a mask of shape {np.shape(mask)} does not fit windows of shape {windows.data.shape}",
+            hint="wanted one entry per window, channel and sample, or axes of length 1",
+        ) from None
 
 
 def _at_least_float32(tensor: torch.Tensor) -> torch.dtype:

@@ -6,11 +6,13 @@ import difflib
 import importlib
 import pkgutil
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import cast
 
 from eegora import models
 from eegora.errors import UsageError
+from eegora.recipes.recipe import Recipe
 from eegora.spec import ModelCode, ModelSpec, Variant
 
 
@@ -78,6 +80,25 @@ def names() -> list[str]:
 def full_name(spec: ModelSpec, variant: Variant) -> str:
     """Return ``model-variant``, or the model alone where it has but one."""
     return spec.name if len(spec.variants) == 1 else f"{spec.name}-{variant.name}"
+
+
+def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> Recipe:
+    """Return a recipe of a model by name, one from a TOML file, or the model's default (see `Model.recipe`)."""
+    if isinstance(wanted, Recipe):
+        return wanted
+    if wanted is None:
+        return spec.recipes[0]
+    for recipe in spec.recipes:
+        if plain(recipe.name) == plain(str(wanted)):
+            return recipe
+    if str(wanted).endswith(".toml"):
+        return Recipe.from_toml(Path(wanted))
+    known = ", ".join(recipe.name for recipe in spec.recipes)
+    raise UsageError(
+        "unknown_recipe",
+        f"{spec.title} has no recipe {str(wanted)!r}; it has {known}",
+        hint="--recipe with one of them, or a .toml file (`eegora recipe show` prints one)",
+    )
 
 
 def plain(name: str) -> str:

@@ -14,6 +14,7 @@ from eegora.results.pooling import Pooling
 if TYPE_CHECKING:
     import torch
 
+    from eegora.signal import Array, Signal
     from eegora.windows import Windows
 
 Config = Mapping[str, Any]
@@ -22,6 +23,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 Layout = dict[str, tuple[tuple[int, ...], str]]
 Inputs = dict[str, "torch.Tensor"]
 Tensors = dict[str, "torch.Tensor"]
+Run = Callable[["Windows", int], "Array"]  # windows and the number of a draw → what the model makes of them
 
 TASKS = ("embed", "reconstruct", "classify", "repair", "upsample", "attention")
 
@@ -41,6 +43,8 @@ class Variant:
         Numbers in the published layout.
     trained : tuple of str
         Tasks whose parameters the published checkpoint holds; the others need a checkpoint of the user's own.
+    recipe : str or None
+        Name of its default recipe, where it is not the model's first.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Variant:
     published: Published | None
     parameters: int
     trained: tuple[str, ...]
+    recipe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,13 +119,20 @@ class ModelCode:
     pack : (windows, config and settings of the call) → dict of CPU tensors
         Everything the network needs: a leading window axis, or one of length 1 that all windows share.
     embed, reconstruct, classify, attention : (network, inputs) → tensor
-    repair, upsample : like `reconstruct`, with a mask.
+    repair, upsample : (signal, recipe, what is wanted, run) → a repaired recording
+        Whole recordings; `run` takes windows and the number of a draw through `reconstruct`.
     trace : (network, inputs, task) → {stage: tensor}
         Under the reference vectors' names.
     remarks : (tensors, config) → tuple of str
         What a careful user wants to know about a checkpoint's contents.
     labels : (windows, config and settings of the call) → {axis: names}
         Names for the entries of the axes between ``window`` and ``feature``.
+    vocabulary : (config, task) → tuple of str or None
+        The only channel names that a task takes, where that depends on the configuration; else `ModelSpec.vocabulary`.
+    own_input : config → (n_channels or None, n_times or None)
+        The only input that a checkpoint's own channel step and head take; None where any number will do.
+    classes : config → tuple of str
+        Names of a known head's outputs.
     trusted : (fields of the config.json beside a checkpoint, detected config) → the fields to believe, remarks
         None: all of them.
     publish : tensors (after renaming) → tensors
@@ -138,13 +150,16 @@ class ModelCode:
     trace: Callable[[torch.nn.Module, Inputs, str], Tensors]
     remarks: Callable[[Tensors, Config], tuple[str, ...]] | None = None
     labels: Callable[[Windows, Config], Mapping[str, tuple[str, ...]]] | None = None
+    vocabulary: Callable[[Config, str], tuple[str, ...] | None] | None = None
+    own_input: Callable[[Config], tuple[int | None, int | None]] | None = None
+    classes: Callable[[Config], tuple[str, ...]] | None = None
     trusted: Callable[[Config, Config], tuple[dict[str, Any], tuple[str, ...]]] | None = None
     publish: Callable[[Tensors], Tensors] | None = None
     reconstruct: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     classify: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     attention: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
-    repair: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
-    upsample: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
+    repair: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
+    upsample: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
 
 
 class ReferenceCase(Protocol):

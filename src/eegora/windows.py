@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -49,6 +49,12 @@ class Windows:
         Of the whole recording.
     name : str
         The recording's name.
+    recipe : str
+        TOML of the recipe that made them, as it ran; empty if they came ready-made.
+    choices : dict
+        What the caller chose beside the recipe: policies, channels left out or marked bad, units.
+    bads : tuple of str
+        Rows that the recording marks as bad, or that are made of such channels.
 
     Examples
     --------
@@ -72,6 +78,9 @@ class Windows:
     notes: tuple[str, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     name: str = "recording"
+    recipe: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    bads: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -121,6 +130,7 @@ class Windows:
             scale=_take(self.scale, 1, pick),
             shift=_take(self.shift, 1, pick),
             plan=self.plan.dropping(gone, reason),
+            bads=tuple(name for name in self.bads if name not in gone),
         )
 
 

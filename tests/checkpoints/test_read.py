@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eegora.checkpoints.read import read_config, read_metadata, read_shapes, read_tensors, sha256_of
+from eegora.checkpoints.read import is_mapped, read_config, read_metadata, read_shapes, read_tensors, sha256_of
 from eegora.errors import CheckpointError
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.bfloat16), "n": torch.tensor(7)}
@@ -143,6 +143,20 @@ def test_crafted_or_foreign_file(tmp_path: Path, content: bytes) -> None:
 def test_torch_file_without_tensors_by_name(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "x.pt")
     assert "no tensors by name" in str(refused(tmp_path / "x.pt"))
+
+
+def test_header_length_that_looks_like_a_pickle(tmp_path: Path) -> None:
+    """Its lowest byte is 0x80 in one file of thirty-two."""
+    path = tmp_path / "x.safetensors"
+    for n in range(400):
+        save_file(TENSORS, path, metadata={"classes": "x" * n})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert same(read_tensors(path))
+    assert read_metadata(path) == {"classes": "x" * n}
+    assert read_shapes(path)["b"] == (3,)
+    assert is_mapped(path)
 
 
 def test_folder_names_the_files_in_it(safe: Path) -> None:

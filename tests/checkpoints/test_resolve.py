@@ -423,3 +423,36 @@ def test_importing_is_cheap() -> None:
     code += "print([m for m in ('torch', 'mne', 'huggingface_hub', 'numpy', 'safetensors') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_two_processes_fetching_at_once(hub: Hub, tmp_path: Path) -> None:
+    """Both end with the whole file, in one cache and one bundle; nothing half-written is left."""
+    hub.files[FILE] = CONTENT * 8
+    sha256 = hashlib.sha256(CONTENT * 8).hexdigest()
+    code = f"""
+from eegora.checkpoints.published import Published
+from eegora.checkpoints.resolve import fetch
+print(fetch(Published(("One/Model",), ("w.safetensors",), "MIT", 1), {str(tmp_path / "bundle")!r}).sha256)
+"""
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in both:
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out.strip(), err) == (0, sha256, "")
+    left = sorted(p.name for p in (tmp_path / "bundle").rglob("*") if p.is_file())
+    assert left == ["bundle.json", "w.safetensors"]
+    assert not list((tmp_path / "hf-home").rglob("*.incomplete"))
+
+
+def test_cache_on_a_disk_without_links(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.symlink", refuse)
+    hub.files[FILE] = CONTENT
+    found = resolve(PUBLISHED)
+    assert not found.path.is_symlink()
+    assert found.path.read_bytes() == CONTENT
+    assert resolve(PUBLISHED, offline=True).source == "cache"

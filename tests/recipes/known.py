@@ -19,7 +19,7 @@ NINETEEN = _names("Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 Fz Cz Pz")
 ZUNA = Recipe(
     "zuna",
     (
-        Step("pick", {"need_position": True}),
+        Step("pick", {"need_position": True, "unknown": "drop"}),
         Step("resample", {"rate": 256}),
         Step("filter", {"l_freq": 0.5}),
         Step("average_reference", {"over": "good"}),
@@ -33,7 +33,7 @@ ZUNA = Recipe(
 ZUNA11 = Recipe(
     "zuna11",
     (
-        Step("pick", {"need_position": True}),
+        Step("pick", {"need_position": True, "unknown": "drop"}),
         Step("resample", {"rate": 256, "round_rate": True}),
         Step("filter", {"l_freq": 0.5}),
         Step("cut", {"seconds": 5.0, "tail": 32, "gaps": "keep"}),

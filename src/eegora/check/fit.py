@@ -14,7 +14,7 @@ from eegora.check.look import Look, look_at
 from eegora.check.verdict import Finding, Verdict, WindowCount
 from eegora.check.ways import Attempt, edited, ways_on
 from eegora.errors import EegoraError, UsageError
-from eegora.model import find_recipe
+from eegora.registry import find_recipe
 from eegora.plan import ChannelPlan
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
@@ -38,7 +38,7 @@ def check_recording(
     recipe: Recipe | str | Path | None = None,
     task: str = "embed",
     missing: str | None = None,
-    unknown: str = "refuse",
+    unknown: str | None = None,
     exclude: Sequence[str] = (),
 ) -> Verdict:
     """Say whether a model can use a recording, what would be done to it, and what would be lost.
@@ -136,7 +136,7 @@ def _command(look: Look, model: str, task: str, options: dict[str, Any]) -> str:
     for name in ("recipe", "missing"):
         if options[name] is not None:
             words += [f"--{name}", str(getattr(options[name], "name", options[name]))]
-    if options["unknown"] != "refuse":
+    if options["unknown"] is not None:
         words += ["--unknown", options["unknown"]]
     if options["exclude"]:
         words += ["--exclude", ",".join(options["exclude"])]

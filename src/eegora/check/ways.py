@@ -26,7 +26,7 @@ class Attempt:
     spec: ModelSpec
     task: str
     missing: str | None = None
-    unknown: str = "refuse"
+    unknown: str | None = None
 
     def run(self) -> tuple[Windows, list[Finding]]:
         """Run the recipe and hold its rows against the task's vocabulary.
@@ -36,7 +36,7 @@ class Attempt:
         RecordingError
             As `prepare`; ``outside_vocabulary``.
         """
-        windows = prepare(self.signal, self.recipe, missing=self.missing)
+        windows = prepare(self.signal, self.recipe, missing=self.missing, unknown=self.unknown)
         vocabulary = self.spec.vocabulary.get(self.task)
         if vocabulary is None:
             return windows, []

@@ -55,9 +55,11 @@ def cached(repo: str, file: str, revision: str | None, cache: Path) -> Path | No
     with _client() as hub:
         try:
             found = hub.try_to_load_from_cache(repo, file, cache_dir=cache, revision=revision)
-        except hub.errors.HFValidationError as error:
+        except ValueError as error:  # its HFValidationError, or a file name that leads out of the cache
             raise UsageError(
-                "bad_repo", f"{repo}: not a repository's name ({_brief(error)})", hint="OWNER/NAME"
+                "bad_repo",
+                f"{repo}: not a repository's name, or {file} not a file's ({_brief(error)})",
+                hint="OWNER/NAME",
             ) from None
     return Path(found) if isinstance(found, str) else None
 

@@ -54,7 +54,7 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
         would have to run code).
     """
     path = Path(path)
-    if _start(path).startswith((ZIP, PICKLE)):
+    if _is_pickle(_start(path)):
         return _read_pickle(path)
     with _safetensors(path) as file:
         return {key: _tensor(path, file, key) for key in file.keys()}  # noqa: SIM118 (not a dict)
@@ -62,13 +62,14 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
 
 def is_mapped(path: Path | str) -> bool:
     """Tell whether `read_tensors` maps the file, so that reading it again costs nothing: not with an old torch pickle."""
-    return not _start(Path(path)).startswith(PICKLE)
+    start = _start(Path(path))
+    return start.startswith(ZIP) or not _is_pickle(start)
 
 
 def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor; of a safetensors file only the header is read. Raises as `read_tensors`."""
     path = Path(path)
-    if _start(path).startswith((ZIP, PICKLE)):
+    if _is_pickle(_start(path)):
         return {key: tuple(tensor.shape) for key, tensor in _read_pickle(path).items()}
     with _safetensors(path) as file:
         return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a dict)
@@ -77,7 +78,7 @@ def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
 def read_metadata(path: Path | str) -> dict[str, str]:
     """Return the texts in a safetensors file's header; a pickle has none. Raises as `read_tensors`."""
     path = Path(path)
-    if _start(path).startswith((ZIP, PICKLE)):
+    if _is_pickle(_start(path)):
         return {}
     with _safetensors(path) as file:
         return dict(file.metadata() or {})
@@ -95,7 +96,7 @@ def read_config(path: Path | str) -> dict[str, Any]:
     _start(path)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError("bad_checkpoint", f"{path}: not a configuration in JSON ({error})") from None
     if not isinstance(record, dict):
         raise CheckpointError("bad_checkpoint", f"{path}: not a configuration, a JSON object was wanted")
@@ -130,6 +131,15 @@ def _start(path: Path) -> bytes:
         if start.startswith(magic):
             raise CheckpointError("bad_checkpoint", f"{path}: {what}", hint="fetch it again")
     return start
+
+
+def _is_pickle(start: bytes) -> bool:
+    """Tell a torch file, zipped or not, by its first bytes.
+
+    A safetensors file starts with the length of its header, whose lowest byte may be a pickle's first.
+    """
+    safetensors = start[4:9] == b"\0\0\0\0{"  # a header below 4 GB, a JSON object
+    return start.startswith((ZIP, PICKLE)) and not safetensors
 
 
 def _safetensors(path: Path) -> Any:

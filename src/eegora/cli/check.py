@@ -31,7 +31,7 @@ def check(
         str | None,
         typer.Option(help="Missing electrodes: refuse, skip, zero, nearest, inverse-distance, mean, spline."),
     ] = None,
-    unknown: Annotated[str, typer.Option(help="Channels that the model has no row for: refuse or drop.")] = "refuse",
+    unknown: Annotated[str | None, typer.Option(help="Channels that the model has no row for: refuse or drop.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to leave out.")] = None,
     bads: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to mark bad.")] = None,
     units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say.")] = None,

@@ -15,6 +15,8 @@ from eegora.errors import EegoraError
 UsageMistake: Any = typer.BadParameter.__mro__[1]
 AnyMistake: Any = typer.BadParameter.__mro__[2]
 
+STOPPED = "stopped; nothing half-written was left behind"
+
 app = typer.Typer(
     name="eegora",
     help="Any EEG recording through EEG foundation models: embeddings, reconstruction, class probabilities.",
@@ -38,6 +40,7 @@ def _add_commands() -> None:
     """Hang every command into the app; each imports what it needs when it runs."""
     from eegora.cli import (
         attention,
+        benchmark,
         check,
         classify,
         convert,
@@ -55,7 +58,8 @@ def _add_commands() -> None:
     )
 
     checkpoints = (fetch, verify, inspect, convert)
-    for command in (models, check, embed, reconstruct, classify, attention, *checkpoints, export, synth, demo, parity):
+    proof = (parity, benchmark)
+    for command in (models, check, embed, reconstruct, classify, attention, *checkpoints, export, synth, demo, *proof):
         command.add_to(app)
     app.add_typer(recipe.app, name="recipe")
 
@@ -85,7 +89,8 @@ def main(arguments: Sequence[str]) -> int:
         0 done, 1 failed, 2 misuse, 3 readable but unusable input, 130 interrupted.
     """
     try:
-        return int(app(list(arguments), standalone_mode=False, prog_name="eegora") or 0)
+        code = int(app(list(arguments), standalone_mode=False, prog_name="eegora") or 0)
+        return _fail(STOPPED, code) if code == 130 else code
     except EegoraError as error:
         return _fail(str(error), error.exit_code)
     except UsageMistake as error:
@@ -94,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     except AnyMistake as error:
         return _fail(error.format_message(), 1)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail("stopped; nothing half-written was left behind", 130)
+        return _fail(STOPPED, 130)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -80,8 +80,8 @@ class RecordingOptions:
         ),
     ] = None
     unknown: Annotated[
-        str, typer.Option(help="Channels that the model has no position or row for: refuse or drop.")
-    ] = "refuse"
+        str | None, typer.Option(help="Channels that the model has no position or row for: refuse or drop.")
+    ] = None
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="A,B", help="Channels to leave out; comma-separated, repeatable.")
     ] = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from eegora.compute.device import Device
-from eegora.errors import DeviceError
+from eegora.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +36,8 @@ def in_batches(
     """
     import torch
 
+    if batch_size is not None and batch_size < 1:
+        raise UsageError("bad_batch_size", f"batch_size {batch_size} came, wanted 1 or more")
     n_windows = max((len(t) for t in inputs.values()), default=0)
     size = batch_size or (8 if device.name == "cpu" else 64)
     start = 0

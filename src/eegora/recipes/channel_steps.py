@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from eegora.errors import ChannelError, UsageError
-from eegora.plan import ChannelUse
+from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.fill import POLICIES, weights
 from eegora.recipes.undo import State, lossy, noted, rescaled, same_scale, use_of
 from eegora.recordings.channels import nearest_names, same_electrode
@@ -26,6 +26,7 @@ def pick(
     missing: str = "refuse",
     need_position: bool = False,
     bipolar: str = "refuse",
+    unknown: str = "refuse",
 ) -> State:
     """Keep the electrodes that the model wants, in its order and spelling (T3 = T7 and the like count as the same).
 
@@ -38,10 +39,13 @@ def pick(
         What to do about wanted electrodes that the recording lacks: ``refuse``, ``skip``, or fill their rows:
         ``zero``, ``nearest``, ``inverse-distance``, ``mean``, ``spline``.
     need_position : bool
-        Drop electrodes whose position is unknown.
+        Take only electrodes whose position is known.
     bipolar : str
         ``refuse`` derivations (a midpoint is no electrode), or ``keep`` them as rows of their own; a recording of
         derivations only then passes as it is (a later `derive` chooses).
+
+    unknown : str
+        ``refuse`` electrodes whose position is needed and unknown, or ``drop`` them.
 
     Raises
     ------
@@ -59,12 +63,23 @@ def pick(
                 hint="give a referential recording, or set the pick step's option bipolar = 'keep'",
             )
         single = derived
+    elif names is not None and bipolar == "keep" and derived:
+        # A later step makes its rows of whatever is there, and says what it lacks.
+        wanted = [i for i in single if any(_same(state.ch_names[i], name) for name in names)] + derived
+        return _rows(state, wanted, [state.ch_names[i] for i in wanted], "not in the recipe")
     elif names is not None:
         return _pick_named(state, single, tuple(names), missing, need_position)
     elif bipolar == "keep":
         single = sorted(single + derived)
     known = np.asarray(np.isfinite(state.ch_pos).all(axis=1))
     placed = [i for i in single if known[i] or not need_position]
+    nowhere = [state.ch_names[i] for i in single if i not in placed]
+    if placed and nowhere and unknown == "refuse":
+        raise ChannelError(
+            "no_position",
+            f"{state.name}: no position is known for {', '.join(nowhere)}",
+            hint="--unknown drop leaves such channels out, --exclude names them one by one",
+        )
     if single and not placed:
         raise ChannelError(
             "no_positions",
@@ -73,8 +88,8 @@ def pick(
         )
     if not placed:
         raise ChannelError("no_channels", f"{state.name} has no EEG electrode", hint="name channels as Fp1, Cz, O2")
-    dropped = "no position" if need_position else "a derivation, not an electrode"
-    return _rows(state, placed, [state.ch_names[i] for i in placed], dropped)
+    picked = _rows(state, placed, [state.ch_names[i] for i in placed], "a derivation, not an electrode")
+    return replace(picked, plan=_blamed(picked.plan, state, nowhere, "no position is known"))
 
 
 def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels: Sequence[str] | None = None) -> State:
@@ -109,6 +124,10 @@ def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels
     for (row, label), pair in zip(made, pairs, strict=True):
         origins = dict.fromkeys(s for k in pair for s in use_of(state, state.ch_names[k]).sources)
         reason = f"holds {row}, labelled as the training script did" if label != row else ""
+        filled = [use for k in pair if (use := use_of(state, state.ch_names[k])).action == "filled"]
+        if filled:  # an electrode that was never recorded is in it: the row was not recorded either
+            uses.append(ChannelUse("filled", label, tuple(origins), f"{filled[0].row}: {filled[0].reason}"))
+            continue
         uses.append(ChannelUse("derived" if len(pair) == 2 else "kept", label, tuple(origins), reason))
     bads: set[str] = set(state.bads) if isinstance(state, Signal) else set()
     spoilt = [label for (_, label), pair in zip(made, pairs, strict=True) if bads & {state.ch_names[k] for k in pair}]
@@ -322,6 +341,38 @@ def _missing(state: Signal | Windows, what: str, options: Sequence[str]) -> Chan
         hint=f"name another recording, or say missing='{options[0]}'"
         + f" (or {', '.join(options[1:])})" * (len(options) > 1),
     )
+
+
+def _blamed(plan: ChannelPlan, state: Signal | Windows, names: Sequence[str], reason: str) -> ChannelPlan:
+    """Give dropped channels their own reason."""
+    labels = {label for name in names for label in use_of(state, name).sources}
+    return ChannelPlan(
+        tuple(replace(u, reason=reason) if u.row is None and labels.intersection(u.sources) else u for u in plan.uses)
+    )
+
+
+def table_positions(state: State) -> State:
+    """Place every electrode and derivation where the frozen table has it, whatever the file says.
+
+    For models that were trained on the positions of one template. Channels that the table lacks keep the file's.
+    """
+    places = np.array(state.ch_pos, dtype=np.float64)
+    moved, own = [], []
+    for i, name in enumerate(state.ch_names):
+        place = head_position(name)
+        if place is None:
+            own += [name] * bool(np.isfinite(places[i]).all())
+            continue
+        if np.isfinite(places[i]).all() and np.linalg.norm(places[i] - place) > 1e-3:
+            moved.append(name)
+        places[i] = place
+    if moved:
+        state = noted(
+            state, f"positions of {_some(moved, 6)} are the standard table's, not the file's: the model's training"
+        )
+    if own:
+        state = noted(state, f"positions of {_some(own, 6)} are the file's: the standard table has no such channel")
+    return replace(state, ch_pos=places)
 
 
 def _some(names: Sequence[str], n: int = 12) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from eegora.windows import Windows
 if TYPE_CHECKING:
     from eegora.recipes.steps import StepInfo
 
+UNKNOWN = ("refuse", "drop")
 Watch = Callable[["Step", "Signal | Windows"], None]
 
 
@@ -105,7 +107,10 @@ class Recipe:
             path = Path(text)
             if not path.is_file():
                 raise UsageError("not_found", f"recipe file {path} does not exist")
-            text = path.read_text(encoding="utf-8")
+            try:
+                text = path.read_text(encoding="utf-8")
+            except ValueError:
+                raise UsageError("bad_recipe", f"{path} is not text in UTF-8", hint="save it as UTF-8") from None
         try:
             table = tomllib.loads(text)
             steps = [dict(step) for step in table["steps"]]
@@ -170,13 +175,30 @@ class Recipe:
                 )
         return self
 
+    def choosing(self, **chosen: Any) -> Recipe:
+        """Return the recipe with these options set in every step that has them; None leaves a step's own."""
+        from eegora.recipes.steps import STEPS
+
+        def options(step: Step) -> dict[str, Any]:
+            there = {
+                name: value for name, value in chosen.items() if value is not None and name in STEPS[step.name].options
+            }
+            return {**step.options, **there}
+
+        return replace(self, steps=tuple(replace(step, options=options(step)) for step in self.steps))
+
     def __str__(self) -> str:
         """Return one line: the names of the steps in order."""
         return f"{self.name}: {' → '.join(step.name for step in self.steps)}"
 
 
 def prepare(
-    source: Signal | Windows, recipe: Recipe, *, missing: str | None = None, watch: Watch | None = None
+    source: Signal | Windows,
+    recipe: Recipe,
+    *,
+    missing: str | None = None,
+    unknown: str | None = None,
+    watch: Watch | None = None,
 ) -> Windows:
     """Run a recipe on a recording.
 
@@ -188,6 +210,8 @@ def prepare(
     missing : str, optional
         What to do about channels that the recording lacks, for the steps that ask: ``refuse``, ``skip``, ``zero``,
         ``nearest``, ``inverse-distance``, ``mean``, ``spline``. Default: what the recipe says.
+    unknown : str, optional
+        What to do about channels without a position, for the steps that ask: ``refuse`` or ``drop``.
     watch : callable, optional
         Called as ``watch(step, state)`` after every step; the state must not be changed.
 
@@ -215,14 +239,14 @@ def prepare(
 
     if missing is not None and missing not in POLICIES:
         raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
-    steps = recipe.checked().steps
+    if unknown is not None and unknown not in UNKNOWN:
+        raise UsageError("bad_option", f"unknown = '{unknown}' came, wanted one of {', '.join(UNKNOWN)}")
+    recipe = recipe.checked().choosing(missing=missing, unknown=unknown)
+    steps = recipe.steps
 
     def run(state: Any, some: Iterable[Step]) -> Any:
         for step in some:
-            info, options = STEPS[step.name], dict(step.options)
-            if missing is not None and "missing" in info.options:
-                options["missing"] = missing
-            state = info.function(state, **options)
+            state = STEPS[step.name].function(state, **step.options)
             if isinstance(state, Windows):
                 state = _blank_after_end(state)
             if watch is not None:
@@ -241,7 +265,20 @@ def prepare(
     else:
         windows = run(windows, behind)
         windows = replace(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32))
-    return _finite(replace(windows, notes=(*windows.notes, *_flat_notes(windows))))
+    windows = replace(windows, notes=(*windows.notes, *_flat_notes(windows)))
+    return _finite(
+        windows if isinstance(source, Windows) else _with_bads(replace(windows, recipe=recipe.to_toml()), source)
+    )
+
+
+def _with_bads(windows: Windows, signal: Signal) -> Windows:
+    """Say which rows come from channels that the recording marks as bad: most recipes use them all the same."""
+    marked = {label for name in signal.bads if (use := signal.plan.of(name)) for label in use.sources}
+    bads = tuple(use.row for use in windows.plan.uses if use.row is not None and marked.intersection(use.sources))
+    if not bads:
+        return windows
+    note = f"marked bad, but among the model's channels: {', '.join(bads)}; --exclude leaves a channel out"
+    return replace(windows, bads=bads, notes=(*windows.notes, note))
 
 
 def _finite(windows: Windows) -> Windows:
@@ -275,9 +312,28 @@ def _check_options(recipe: str, step: Step, info: StepInfo) -> None:
     for option in step.options:
         if option not in info.options:
             raise _unknown(f"recipe {recipe}: step {step.name} has no option", option, info.options)
+    for option, value in step.options.items():
+        hint = info.types.get(option, Any)
+        if not _fits(value, hint):
+            wanted = str(hint).replace("collections.abc.", "").replace("<class '", "").replace("'>", "")
+            raise UsageError("bad_recipe", f"recipe {recipe}: step {step.name}: {option} = {value!r}; wanted {wanted}")
     lacking = [name for name, value in info.options.items() if value is Parameter.empty and name not in step.options]
     if lacking:
         raise UsageError("bad_recipe", f"recipe {recipe}: step {step.name} lacks its option {', '.join(lacking)}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Say whether a plain value is of the kind that a step's option is declared with."""
+    kinds = get_args(hint)
+    if kinds and get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, kind) for kind in kinds)
+    if kinds:  # a sequence of something
+        return isinstance(value, list | tuple) and all(_fits(item, kinds[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return value is None if hint is NoneType else not isinstance(hint, type) or isinstance(value, hint)
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from eegora.recipes import channel_steps, time_steps, value_steps
 
@@ -38,6 +38,11 @@ class StepInfo:
         return {parameter.name: parameter.default for parameter in parameters}
 
     @property
+    def types(self) -> Mapping[str, Any]:
+        """Names of the options and the types that they are declared with."""
+        return get_type_hints(self.function)
+
+    @property
     def summary(self) -> str:
         """What it does, one line."""
         return (self.function.__doc__ or "").strip().partition("\n")[0]
@@ -46,6 +51,7 @@ class StepInfo:
 STEPS: dict[str, StepInfo] = {
     "pick": StepInfo(channel_steps.pick, "both"),
     "derive": StepInfo(channel_steps.derive, "both"),
+    "table_positions": StepInfo(channel_steps.table_positions, "both"),
     "average_reference": StepInfo(channel_steps.average_reference, "both"),
     "zero": StepInfo(channel_steps.zero, "both"),
     "filter": StepInfo(time_steps.filter, "both"),

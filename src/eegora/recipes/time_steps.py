@@ -131,7 +131,9 @@ def resample(
     wanted = samples if samples is not None else round(n_times * float(rate or 0) / state.sfreq)
     goal = float(rate) if rate is not None else state.sfreq * wanted / max(n_times, 1)
     if (truncate and int(state.sfreq) == goal) or (round_rate and round(state.sfreq) == goal):
-        return state
+        if abs(state.sfreq - goal) <= 1e-6 * goal:
+            return state
+        return noted(state, f"{state.sfreq:g} Hz is left as it is and taken for {goal:g} Hz, as the original does")
     if abs(state.sfreq - goal) <= 1e-6 * goal and wanted == n_times:
         return state
     if wanted == 0:
@@ -251,7 +253,7 @@ def _crops(signal: Signal, starts: Array, n_valid: Array, n_samples: int) -> Win
         annotations=signal.annotations,
         name=signal.name,
     )
-    return noted(windows, *_unit_doubt(signal))
+    return windows
 
 
 def _without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) -> Windows:
@@ -349,12 +351,3 @@ def _too_short(state: Signal | Windows, wanted: str) -> RecordingError:
         f"{state.name} has {found:g} s, wanted at least {wanted}",
         hint="give a longer recording, or a shorter window",
     )
-
-
-def _unit_doubt(signal: Signal) -> tuple[str, ...]:
-    """Say so if the amplitude is not that of EEG in the unit that was declared (spec preprocessing.md, section 7)."""
-    sample = signal.data[:, :: max(1, signal.n_times // 2000)]
-    volts = float(np.sort(sample.std(axis=-1) * signal.scale.mean(axis=-1))[len(sample) // 2])
-    if 0.05e-6 <= volts <= 5e-3 or volts == 0:
-        return ()
-    return (f"unit? the median channel has a standard deviation of {volts * 1e6:.3g} µV; EEG has 5 to 50",)

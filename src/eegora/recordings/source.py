@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from eegora.errors import ChannelError, UsageError
+from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.signal import Signal
 from eegora.windows import Windows
@@ -99,18 +99,30 @@ def _epochs(epochs: mne.BaseEpochs, run: Callable[[Signal], Windows], exclude: S
 
     from eegora.recordings import read
 
-    first = getattr(epochs, "first_samp", 0) or 0
-    data = epochs.get_data(copy=False)
+    if not len(epochs):
+        raise RecordingError(
+            "no_windows", "the Epochs object holds no epoch", hint="give epochs that were not all dropped"
+        )
+    data, sfreq = epochs.get_data(copy=False), float(epochs.info["sfreq"])
+    if isinstance(epochs, mne.EpochsArray):
+        # Its events are mere numbers: nobody knows when these epochs were.
+        starts = np.arange(len(data)) * data.shape[-1] / sfreq
+        when = "epochs of an array have no time of their own: they are placed one after the other"
+    else:
+        # Event samples count at the rate of the recording that was cut, also after decimation or resampling.
+        rate = float(getattr(epochs, "_raw_sfreq", None) or sfreq)
+        starts = epochs.events[:, 0] / rate + epochs.tmin
+        when = "onsets of epochs count from sample 0 of the acquisition, as MNE's event samples do"
     parts = []
-    for i, sample in enumerate(epochs.events[:, 0]):
-        raw = mne.io.RawArray(data[i], epochs.info, verbose="ERROR")
+    for volts, start in zip(data, starts, strict=True):
+        raw = mne.io.RawArray(volts, epochs.info, verbose="ERROR")
         windows = run(without(read.to_signal(raw, name="Epochs"), exclude))
-        start = (sample - first) / epochs.info["sfreq"] + epochs.tmin
         parts.append(replace(windows, onsets=windows.onsets + start))
-    return join(parts, note="epochs: each was filtered and cut on its own; filter the recording before epoching")
+    filtered = "each epoch was filtered and cut on its own: filter the recording before epoching"
+    return join(parts, notes=(filtered, when))
 
 
-def join(parts: Sequence[Windows], *, note: str) -> Windows:
+def join(parts: Sequence[Windows], *, notes: Sequence[str] = ()) -> Windows:
     """Join windows of equal channels and length, one after the other."""
     first = parts[0]
     lengths = [len(part) for part in parts]
@@ -133,7 +145,7 @@ def join(parts: Sequence[Windows], *, note: str) -> Windows:
         scale=whole("scale"),
         shift=whole("shift"),
         flags=tuple(flag for part in parts for flag in part.flags),
-        notes=(*dict.fromkeys(n for part in parts for n in part.notes), note),
+        notes=(*dict.fromkeys(n for part in parts for n in part.notes), *notes),
         annotations=(),
     )
 

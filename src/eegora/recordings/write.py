@@ -42,7 +42,7 @@ def windows_to_raw(
     -------
     mne.io.RawArray
         The windows' channels at ``windows.sfreq``; stretches that no window covers are zero and annotated
-        ``BAD_not_computed``, where windows overlap the later one stands. No channel is bad.
+        ``BAD_not_computed``, where windows overlap the later one stands. Rows of bad channels are bad.
 
     Raises
     ------
@@ -56,6 +56,8 @@ def windows_to_raw(
     sfreq = windows.sfreq
     starts = np.rint(windows.onsets * sfreq).astype(int)
     stops = starts + windows.n_valid
+    if starts.min(initial=0) < 0:
+        raise UsageError("bad_onset", f"a window begins {-windows.onsets.min():g} s before the recording does")
     n_times = int(stops.max(initial=0))
     if like is not None:
         n_times = max(n_times, round(like.n_times / like.info["sfreq"] * sfreq))
@@ -71,6 +73,7 @@ def windows_to_raw(
         raw = mne.io.RawArray(data, info, first_samp=first_samp, copy=None, verbose="ERROR")
         if like is not None:
             raw.set_meas_date(like.info["meas_date"])
+        raw.info["bads"] = [name for name in windows.bads if name in raw.ch_names]
         known = np.isfinite(windows.ch_pos).all(axis=1)
         set_positions(raw, {windows.ch_names[i]: windows.ch_pos[i] for i in np.flatnonzero(known)})
         raw.set_annotations(_annotations(windows, raw, ~covered), emit_warning=False, verbose="ERROR")

@@ -39,6 +39,8 @@ class Classification:
         What is special about each window.
     extras : dict of str to ndarray
         Tensors that went into the network, where they were kept.
+    multilabel : bool
+        Classes do not exclude each other: each has a probability of its own, and those from 0.5 on are predicted.
 
     Examples
     --------
@@ -54,6 +56,7 @@ class Classification:
     provenance: Provenance
     flags: tuple[tuple[str, ...], ...] = ()
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    multilabel: bool = False
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -67,8 +70,11 @@ class Classification:
 
     @property
     def predicted(self) -> tuple[str, ...]:
-        """The most probable class of each window."""
-        return tuple(self.classes[i] for i in self.probabilities.argmax(-1))
+        """The most probable class of each window; of `multilabel` classes all from 0.5 on, joined by ``+``, or ``none``."""
+        if not self.multilabel:
+            return tuple(self.classes[i] for i in self.probabilities.argmax(-1))
+        rows = self.probabilities >= 0.5
+        return tuple("+".join(c for c, on in zip(self.classes, row, strict=True) if on) or "none" for row in rows)
 
     def to_table(self) -> Any:
         """Return a pyarrow table with one row per window.
@@ -162,6 +168,7 @@ class Classification:
             storage.provenance_of(found),
             tuple(tuple(flags) for flags in found["flags"]),
             extras,
+            bool(found.get("multilabel", False)),
         )
 
     def _numbers(self, prefix: str, numbers: Array) -> dict[str, Any]:
@@ -175,6 +182,7 @@ class Classification:
             seconds=self.seconds,
             flags=self.flags,
             dtype=str(self.logits.dtype),
+            multilabel=self.multilabel,
         )
 
     def _write_sidecar(self, part: Path) -> None:

@@ -91,11 +91,60 @@ def test_the_finetuning_scripts_row_order_is_a_recipe(tiny, raw, windows):
     assert SCRIPT_ROWS[13] == "T4-A2"
 
 
-def test_positions_are_the_frozen_tables_whatever_the_file_says(windows):
-    moved = replace(windows, ch_pos=windows.ch_pos + 0.01)
-    assert np.array_equal(locations_of(moved), locations_of(windows))
+def test_positions_are_the_frozen_tables_whatever_the_file_says_and_that_is_said(tiny, raw, windows):
+    moved = raw.copy()
+    for channel in moved.info["chs"]:
+        channel["loc"][:3] += 0.01
+    again = tiny.prepare(moved)
+    assert np.array_equal(again.ch_pos, windows.ch_pos)
+    assert np.array_equal(tiny.embed(again).data, tiny.embed(windows).data)
+    assert any("the standard table's, not the file's" in note for note in again.notes)
     expected = np.float32((head_position("FP1") + head_position("F7")) / 2)
     assert np.array_equal(locations_of(windows)[0, 0], expected)
+
+
+def test_bad_channels_are_used_and_that_is_said(tiny, raw):
+    marked = raw.copy()
+    marked.info["bads"] = ["EEG C3-REF"]
+    result = tiny.reconstruct(marked)
+    assert any("marked bad" in note and "C3-CZ" in note for note in result.provenance.notes)
+    assert set(result.to_raw(like=marked).info["bads"]) == {"T3-C3", "C3-CZ", "F3-C3", "C3-P3"}
+
+
+def test_filled_electrodes_make_filled_rows(tiny, raw):
+    fewer = raw.copy().drop_channels(["EEG CZ-REF"])
+    windows = tiny.prepare(fewer, Preparation(missing="mean"))
+    assert windows.plan.of("C3-CZ").action == "filled"
+    assert windows.plan.of("FP1-F7").action == "derived"
+
+
+def test_electrodes_without_a_position_are_refused_or_dropped_on_demand(tiny, raw):
+    odd = (raw.get_data(), [*raw.ch_names[:-1], "EEG T1-REF"], raw.info["sfreq"])
+    with pytest.raises(ChannelError, match="T1") as caught:
+        tiny.prepare(odd, Preparation(recipe="luna-unipolar"))
+    assert "--unknown drop" in str(caught.value)
+    windows = tiny.prepare(odd, Preparation(recipe="luna-unipolar", unknown="drop"))
+    assert "T1" not in windows.ch_names
+    with pytest.raises(UsageError, match="banana"):
+        tiny.prepare(raw, Preparation(unknown="banana"))
+
+
+def test_a_mixed_recording_gives_the_derivations_it_holds(tiny, raw):
+    names = [name.removeprefix("EEG ").removesuffix("-REF").upper() for name in raw.ch_names]
+    volts = dict(zip(names, raw.get_data(), strict=True))
+    data = [volts[a] - volts[b] for a, b in (name.split("-") for name in TUEG)] + [volts["CZ"]]
+    windows = tiny.prepare((np.array(data), [*TUEG, "Cz"], raw.info["sfreq"]))
+    assert windows.ch_names == TUEG
+
+
+def test_what_ran_is_what_the_record_says(tiny, raw):
+    unipolar = tiny.prepare(raw, Preparation(recipe="luna-unipolar", exclude=["Pz"]))
+    record = tiny.embed(unipolar).provenance
+    assert 'name = "luna-unipolar"' in record.recipe
+    assert record.options["exclude"] == ["Pz"]
+    filled = tiny.embed(raw, Preparation(missing="zero")).provenance
+    assert 'missing = "zero"' in filled.recipe
+    assert tiny.embed(of_channels(["C3"])).provenance.recipe == ""
 
 
 def test_a_channel_the_table_lacks_needs_a_position_of_its_own(tiny):
@@ -219,7 +268,13 @@ def test_classification_adds_up(raw):
     ready = model("luna-tiny-cls")
     result = ready.classify(raw, classes=["a", "b", "c", "d"])
     np.testing.assert_allclose(result.probabilities.sum(-1), 1, atol=1e-6)
+    with pytest.raises(UsageError, match="3 class names"):
+        ready.classify(raw, classes=["a", "a", "b", "c"])
     several = ready.classify(raw, multilabel=True)
+    rows = several.probabilities >= 0.5
+    assert [p.split("+") if p != "none" else [] for p in several.predicted] == [
+        [c for c, on in zip(several.classes, row, strict=True) if on] for row in rows
+    ]
     np.testing.assert_allclose(several.probabilities, 1 / (1 + np.exp(-several.logits)), rtol=1e-5)
     with pytest.raises(UsageError, match="2 class names"):
         ready.classify(raw, classes=["a", "b"])
@@ -238,7 +293,7 @@ def test_sources_of_every_kind_give_the_same(tiny, raw, tmp_path):
     epochs = mne.make_fixed_length_epochs(raw, duration=6.0, preload=True, verbose="ERROR")
     result = tiny.embed(epochs)
     assert result.onsets.tolist() == [0.0, 6.0]
-    assert any("epochs" in note for note in result.provenance.notes)
+    assert any("epoch" in note for note in result.provenance.notes)
     with pytest.raises(UsageError, match="is no recording"):
         tiny.embed(42)
 
@@ -249,3 +304,33 @@ def test_inputs_are_what_the_network_gets(tiny, windows):
     assert packed["position"].shape == (1, 22, 32)
     assert packed["names"].tolist() == [[VOCABULARY.index(name) for name in TUEG]]
     assert all(len(value) == 2 for value in tiny.inputs(windows).values())
+
+
+def test_epochs_are_placed_by_the_recordings_clock():
+    import mne
+
+    raw = synthetic_raw(30, 0, sfreq=512)
+    events = np.array([[1024, 0, 1], [5120, 0, 1]])
+    tiny = model()
+    for decim in (1, 2):
+        epochs = mne.Epochs(raw, events, tmin=0, tmax=6, baseline=None, preload=True, decim=decim, verbose="ERROR")
+        assert tiny.embed(epochs).onsets.tolist() == [2.0, 10.0]
+    array = mne.EpochsArray(epochs.get_data(), epochs.info, verbose="ERROR")
+    result = tiny.embed(array)
+    assert np.diff(result.onsets)[0] > 5
+    assert any("no time of their own" in note for note in result.provenance.notes)
+    with pytest.raises(RecordingError) as caught:
+        tiny.embed(epochs[[]])
+    assert caught.value.code == "no_windows"
+
+
+def test_a_mask_that_does_not_fit_is_refused(tiny, windows):
+    with pytest.raises(UsageError, match="mask of shape"):
+        tiny.reconstruct(windows, mask=np.zeros((3, 4), bool))
+
+
+def test_one_output_is_a_probability_of_its_own(raw):
+    result = model("luna-tiny-cls", num_classes=1).classify(raw, classes=["seizure"])
+    assert result.multilabel
+    assert set(result.predicted) <= {"seizure", "none"}
+    assert [p == "seizure" for p in result.predicted] == (result.probabilities[:, 0] >= 0.5).tolist()

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eegora.layers.attention import attention
+from eegora.layers.linear import linear_gelu
+
 Note = Callable[[str, Tensor], None]
 
 STRIDE = 25  # samples between two positions of the first convolution: an eighth of a second at 200 Hz
@@ -95,7 +98,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, n_read: int | None = None, note: Note = ignore) -> Tensor:
         """Map (B, L, D) to the same, or to the first `n_read` tokens of it."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).transpose(1, 3).unbind(2)
-        context = F.scaled_dot_product_attention(q[:, :, :n_read], k, v).transpose(1, 2).flatten(2)
+        context = attention(q[:, :, :n_read], k, v).transpose(1, 2).flatten(2)
         note("attn_context", context)
         out: Tensor = self.out(context)
         return out
@@ -110,7 +113,7 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., width) to the same."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(linear_gelu(self.fc1, x))
         return out
 
 
@@ -151,11 +154,11 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, n_channels: int, note: Note = ignore) -> Tensor:
         """Map patch tokens (B, N, D) to logits (B, n_classes)."""
-        x = F.gelu(self.token(features))
+        x = linear_gelu(self.token, features)
         note("head.token_proj", x)
         x = x.unflatten(1, (n_channels, -1)).mean(1)
         note("head.channel_mean", x)
-        x = F.gelu(self.time(x))
+        x = linear_gelu(self.time, x)
         note("head.time_proj", x)
         x = x.mean(1)
         note("head.pooled", x)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from eegora.checkpoints.rename import Rename
 from eegora.errors import CheckpointError
-from eegora.models.luna.network import Luna, theta
+from eegora.models.luna.network import Luna, hidden_width, theta
 from eegora.models.luna.spec import VOCABULARY
 from eegora.spec import Config, Layout, Shapes, Tensors
 
@@ -76,8 +76,9 @@ def detect(shapes: Shapes) -> dict[str, Any]:
 
 def layout(config: Config) -> Layout:
     """List every tensor of the published layout with its shape and the rule that fills a synthetic one."""
+    _check(config)
     d, q, patch, ratio = config["embed_dim"], config["num_queries"], config["patch_size"], config["mlp_ratio"]
-    n, e, hidden = q * d, d // 4, int(ratio * d)
+    n, e, hidden = q * d, d // 4, hidden_width(ratio, d)
     out: Layout = {"mask_token": ((1, 1, d), "token")}
     for i, kernel in {0: (e, 1, 1, patch // 2 - 1), 3: (e, e, 1, 3), 6: (e, e, 1, 3)}.items():
         out |= _pair(f"patch_embed.proj_in.{i}", kernel, "matrix") | _norm(f"patch_embed.proj_in.{i + 1}", e)
@@ -94,7 +95,7 @@ def layout(config: Config) -> Layout:
         out |= _norm(f"{key}.norm1", n) | _norm(f"{key}.norm2", n)
         out[f"{key}.attn.rotary_emb.freqs"] = ((d // config["num_heads"] // 2,), "constant")
         out |= _pair(f"{key}.attn.qkv_proj", (3 * n, n)) | _pair(f"{key}.attn.proj", (n, n))
-        out |= _mlp(f"{key}.mlp", n, int(ratio * n), n, norm=True)
+        out |= _mlp(f"{key}.mlp", n, hidden_width(ratio, n), n, norm=True)
     out |= _norm("norm", n)
     if config.get("num_classes"):
         out["classifier.learned_agg"] = ((1, 1, n), "token")
@@ -104,6 +105,19 @@ def layout(config: Config) -> Layout:
     out |= _norm("decoder_head.norm", d) | _mlp("decoder_head.decoder_linear", d, 4 * d, patch, norm=False)
     out["channel_emb.embeddings.weight"] = ((len(VOCABULARY), d), "token")
     return out
+
+
+def _check(config: Config) -> None:
+    """Refuse a configuration that no network can have."""
+    width, n_heads = config["embed_dim"], config["num_heads"]
+    wrong = [name for name in ("embed_dim", "num_queries", "depth", "num_heads", "patch_size") if config[name] < 1]
+    if wrong or width % 16 or width % (2 * n_heads) or config["patch_size"] % 4:
+        raise CheckpointError(
+            "bad_config",
+            f"LUNA has no configuration with embed_dim {width}, num_heads {n_heads}, patch_size {config['patch_size']}:"
+            " the width is a multiple of 16 and of twice the heads, the patch of 4",
+            hint="check --config and the checkpoint",
+        )
 
 
 def _pair(key: str, shape: tuple[int, ...], rule: str = "matrix") -> Layout:

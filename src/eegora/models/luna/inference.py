@@ -47,7 +47,7 @@ def position_features(c: Tensor, width: int) -> Tensor:
 
 
 def locations_of(windows: Windows) -> np.ndarray:
-    """Return the frozen table's positions (1, n_channels, 3), float32; the file's own for names it does not have.
+    """Return the windows' positions (1, n_channels, 3), float32; the frozen table's where they have none.
 
     Raises
     ------
@@ -56,9 +56,8 @@ def locations_of(windows: Windows) -> np.ndarray:
     """
     found, unknown = [], []
     for name, own in zip(windows.ch_names, windows.ch_pos, strict=True):
-        position = head_position(name)
-        position = own if position is None else position
-        if not np.isfinite(position).all():
+        position = own if np.isfinite(own).all() else head_position(name)
+        if position is None:
             unknown.append(name)
         found.append(position)
     if unknown:

@@ -55,6 +55,7 @@ def _recipe(name: str, title: str, channels: tuple[Step, ...], rows: tuple[Step,
             Step("notch", {"freqs": [60.0]}, f"{SECTION_6}, step 5; 50 where the mains is 50"),
             Step("resample", {"rate": 256.0, "truncate": True}, f"{SECTION_6}, step 6: compares int(rate)"),
             *rows,
+            Step("table_positions", {}, "spec luna.md, sections 4.4 and 7: one template, whatever the file says"),
             Step("scale", {"unit": "uV"}, f"{SECTION_6}, step 7"),
             Step("cut", {"samples": 1280}, f"{SECTION_6}, step 8: 5 s, the tail is dropped"),
             Step(

@@ -1,0 +1,1 @@
+"""How fast a model runs here: beside its own unaccelerated network and beside a peer, in one interleaved run."""

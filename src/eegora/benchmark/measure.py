@@ -1,0 +1,115 @@
+"""Times of several ways to do one thing, taken in turn so that a busy machine is as unfair to each. Knows no model."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run.
+
+    Parameters
+    ----------
+    wall, cpu : float
+        Milliseconds by the clock, and of processor time over all threads.
+    """
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Times:
+    """Runs of one way.
+
+    Parameters
+    ----------
+    samples : tuple of Sample
+    judged : str
+        Which clock counts: ``cpu`` on one CPU thread, where other programs' work then does not; else ``wall``.
+    """
+
+    samples: tuple[Sample, ...]
+    judged: str
+
+    @property
+    def median(self) -> float:
+        """Milliseconds by the clock that counts."""
+        return statistics.median(self._values)
+
+    @property
+    def _values(self) -> list[float]:
+        return [getattr(sample, self.judged) for sample in self.samples]
+
+    def record(self) -> dict[str, Any]:
+        """Return median, quartiles, extremes and every sample, in milliseconds."""
+        low, _, high = statistics.quantiles(self._values, n=4) if len(self._values) > 1 else self._values * 3
+        return {
+            "median": round(self.median, 4),
+            "quartiles": [round(low, 4), round(high, 4)],
+            "min": round(min(self._values), 4),
+            "max": round(max(self._values), 4),
+            "clock": self.judged,
+            "wall_median": round(statistics.median(s.wall for s in self.samples), 4),
+            "samples": [round(value, 4) for value in self._values],
+        }
+
+
+def timed(run: Callable[[], Any], wait: Callable[[], Any] = lambda: None) -> Sample:
+    """Time one run.
+
+    Parameters
+    ----------
+    run : callable
+    wait : callable
+        Returns when the device has finished.
+    """
+    wait()
+    cpu, wall = time.process_time(), time.perf_counter()
+    run()
+    wait()
+    return Sample((time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3)
+
+
+def in_turn(
+    ways: Mapping[str, Callable[[], Sample]], *, warmup: int, runs: int, judged: str, seconds: float = 60.0
+) -> dict[str, Times]:
+    """Run one way after the other, round after round.
+
+    Parameters
+    ----------
+    ways : dict of str to callable
+        Each makes one run and says how long it took.
+    warmup, runs : int
+        Rounds; the first ones do not count.
+    judged : str
+        ``cpu`` or ``wall``.
+    seconds : float
+        After this time no new round begins, but for the third.
+    """
+    found: dict[str, list[Sample]] = {name: [] for name in ways}
+    start = time.perf_counter()
+    for i in range(warmup + runs):
+        if i >= warmup + 3 and time.perf_counter() - start > seconds:
+            break
+        for name, way in ways.items():
+            sample = way()
+            if i >= warmup:
+                found[name].append(sample)
+    return {name: Times(tuple(samples), judged) for name, samples in found.items()}
+
+
+def ratio(slow: Times, fast: Times) -> dict[str, float]:
+    """Return how many times faster: of the medians, and the range over the rounds' own ratios."""
+    pairs = zip(slow.samples, fast.samples, strict=True)
+    each = sorted(getattr(a, slow.judged) / max(getattr(b, fast.judged), 1e-9) for a, b in pairs)
+    return {
+        "ratio": round(slow.median / max(fast.median, 1e-9), 3),
+        "low": round(each[0], 3),
+        "high": round(each[-1], 3),
+    }

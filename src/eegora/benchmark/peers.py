@@ -1,0 +1,102 @@
+"""A peer's network in a process of its own environment, driven through a pipe. Knows no peer: ``peer.py`` of a model folder does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from eegora.benchmark.measure import Sample
+from eegora.errors import UsageError
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+class Peer:
+    """A running worker.
+
+    Parameters
+    ----------
+    python : path
+        The interpreter of the peers' environment.
+    script : path
+        The model folder's ``peer.py``.
+    arguments : dict
+        For its ``make``.
+    device : str
+
+    Raises
+    ------
+    UsageError
+        ``no_peer`` with what the worker said.
+    """
+
+    def __init__(self, python: Path | str, script: Path, arguments: Mapping[str, Any], device: str = "cpu") -> None:
+        command = [str(python), "-W", "ignore", str(WORKER)]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+        except OSError as error:
+            raise UsageError(
+                "no_peer", f"{python} could not be started: {error}", hint="--peers with a Python interpreter"
+            ) from error
+        try:
+            self.facts = self._ask("make", peer=str(script), arguments=dict(arguments), device=device)
+        except UsageError:
+            self.close()
+            raise
+
+    def feed(self, x: Path, threads: int, tf32: bool = False) -> None:
+        """Give it an input, as a .npy file."""
+        self._ask("feed", x=str(x), threads=threads, tf32=tf32)
+
+    def run(self) -> Sample:
+        """Make one run."""
+        return Sample(**self._ask("run"))
+
+    def save(self, path: Path) -> None:
+        """Let it write its last result as a .npy file."""
+        self._ask("save", path=str(path))
+
+    def close(self) -> None:
+        """End the process."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Peer:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self.close()
+
+    def _ask(self, do: str, **request: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = ""
+        answer = json.loads(line) if line else {"error": "it ended"}
+        if "error" in answer:
+            raise UsageError(
+                "no_peer",
+                f"the peer's process cannot {do}: {answer['error']}",
+                hint="--peers with the Python of an environment that holds the peer",
+            )
+        return dict(answer)

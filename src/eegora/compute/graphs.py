@@ -1,0 +1,138 @@
+"""Captured CUDA graphs: a function's kernels, recorded once per set of input shapes and launched as one.
+
+Knows when a recording can be trusted; anything that cannot be recorded runs as it is. Batch 1 is bound by launches
+(spec performance.md, section 4). A recording reads a function's tables where they were: they must be kept for good
+(`functools.cache`), never thrown out.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Inputs = dict[str, Tensor]
+Shapes = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]
+
+LIMIT = 8  # graphs kept per function; the one that was used longest ago goes first
+WARM_UP = 3
+# How far a replay may be from the run before it, relative to the largest value: more is a function that draws or remembers.
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+ROUGH = 3e-2  # for half precision
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A recorded run.
+
+    Parameters
+    ----------
+    graph : torch.cuda.CUDAGraph
+    inputs : dict of str to Tensor
+        Where the recording reads.
+    output : Tensor
+        Where it writes.
+    """
+
+    graph: torch.cuda.CUDAGraph
+    inputs: Inputs
+    output: Tensor
+
+    def replay(self, inputs: Inputs) -> Tensor:
+        """Run on other values of the same shapes; the result is the caller's own."""
+        for name, value in inputs.items():
+            self.inputs[name].copy_(value)
+        self.graph.replay()
+        return self.output.clone()
+
+
+class Graphs:
+    """A function (network, inputs) → tensor that replays a recording from the second call with the same shapes on.
+
+    Parameters
+    ----------
+    function : callable
+    limit : int
+        Recordings kept.
+
+    Attributes
+    ----------
+    captured : dict
+        Shapes → recording; None for shapes that were seen once, and for those that cannot be recorded.
+    refused : dict
+        Shapes → why they cannot be recorded.
+    """
+
+    def __init__(self, function: Callable[[nn.Module, Inputs], Tensor], limit: int = LIMIT) -> None:
+        self.function, self.limit = function, limit
+        self.captured: OrderedDict[Shapes, Captured | None] = OrderedDict()
+        self.refused: dict[Shapes, str] = {}
+        self._state: tuple[object, ...] = ()
+        self._pool: object = None
+
+    def __call__(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        """Run, by a recording where there is one."""
+        if not all(value.is_cuda for value in inputs.values()) or torch.is_grad_enabled():
+            return self.function(network, inputs)
+        state = (network, *_addresses(network))
+        if state != self._state:  # a recording reads where the parameters were
+            self.captured.clear()
+            self.refused.clear()
+            self._state = state
+        key = tuple((name, tuple(value.shape), value.dtype) for name, value in sorted(inputs.items()))
+        seen = key in self.captured
+        captured = self.captured.get(key)
+        if captured is None and seen and key not in self.refused:
+            captured = self.captured[key] = self._capture(key, network, inputs)
+        elif not seen:
+            self.captured[key] = None
+        self.captured.move_to_end(key)
+        while len(self.captured) > self.limit:
+            self.captured.popitem(last=False)
+        return self.function(network, inputs) if captured is None else captured.replay(inputs)
+
+    def _capture(self, key: Shapes, network: nn.Module, inputs: Inputs) -> Captured | None:
+        """Record a run; None if that is impossible or the recording does not do what the function does.
+
+        Running out of memory is the caller's affair: it halves the batch.
+        """
+        fixed = {name: value.clone() for name, value in inputs.items()}
+        here = torch.cuda.current_stream()
+        aside = torch.cuda.Stream()
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP):
+                expected = self.function(network, fixed)
+        here.wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        try:
+            with torch.cuda.graph(graph, pool=self._pool):  # type: ignore[arg-type]
+                output = self.function(network, fixed)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self.refused[key] = str(error).splitlines()[0]
+            torch.cuda.synchronize()
+            return None
+        captured = Captured(graph, fixed, output)
+        if not _same(captured.replay(inputs), expected):
+            self.refused[key] = "a replay gave another result"
+            return None
+        return captured
+
+
+def _addresses(network: nn.Module) -> tuple[int, ...]:
+    """Return where the first and the last parameter are: converting or moving a network moves them all."""
+    found = [next(iter(p), None) for p in (network.parameters(), reversed(list(network.parameters())))]
+    return tuple(parameter.data_ptr() for parameter in found if parameter is not None)
+
+
+def _same(one: Tensor, two: Tensor) -> bool:
+    scale = two.abs().max().item() if two.numel() else 0.0
+    far = (one - two).abs().max().item() if two.numel() else 0.0
+    return bool(far <= TOLERANCE.get(two.dtype, ROUGH) * scale)

@@ -1,0 +1,232 @@
+"""Linear maps on the CPU with their matrix in oneDNN's own order, bias and GELU in the same pass.
+
+torch's usual library for products takes a slow path on some processors (spec performance.md, section 1). The operations used
+here are torch's own but private, so each is tried, checked and timed before it is trusted; anything unexpected means plain torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Way = Callable[[], Tensor]
+Pair = tuple[Way, Way]
+Clock = Callable[[], float]
+
+ROWS = 4096  # what the packed order is chosen for; measured to serve all numbers of rows equally well
+SMALL = 500_000  # multiplications below which calling costs more than packing saves
+# Rows, inputs, outputs of the products that are timed: one window's tokens to a batch's, narrow to wide.
+TRIALS = ((32, 256, 256), (32, 256, 768), (128, 256, 512), (256, 512, 1024))
+REPEATS = 7
+WORTH = 0.98  # a mean gain below this is noise: plain torch stays
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is faster packed, on this machine.
+
+    Parameters
+    ----------
+    plain : bool
+        A linear map alone.
+    gelu : bool
+        A linear map with GELU.
+    """
+
+    plain: bool = False
+    gelu: bool = False
+
+
+class PrepackedLinear(nn.Linear):
+    """A linear map that uses its packed matrix where that is faster and allowed: float32, on the CPU, without gradients.
+
+    Made from an existing map by `prepack`; parameters and their names stay. The matrix is packed when it is first needed,
+    and again if it has changed.
+    """
+
+    choice: Choice
+    packed: Tensor | None
+    packed_from: tuple[int, int]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., n_in) to (..., n_out)."""
+        packed = self._pack(x) if self.choice.plain else None
+        return super().forward(x) if packed is None else _product(x, packed, self.bias)
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """Return GELU(linear(x)), exact."""
+        packed = self._pack(x) if self.choice.gelu else None
+        return F.gelu(self(x)) if packed is None else _product(x, packed, self.bias, "gelu")
+
+    def _pack(self, x: Tensor) -> Tensor | None:
+        """Return the packed matrix if it may be used for this input."""
+        weight = self.weight
+        if (
+            x.numel() * len(weight) < SMALL
+            or x.dtype != torch.float32
+            or weight.dtype != torch.float32
+            or x.device.type != "cpu"
+            or torch.is_grad_enabled()
+        ):
+            return None
+        state = (id(weight), 0 if weight.is_inference() else weight._version)
+        if self.packed is None or self.packed_from != state:
+            self.packed, self.packed_from = _packed(weight), state
+        return self.packed
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Forget the packed matrix where torch moves or converts the parameters."""
+        self.packed = None
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+
+def prepack(network: nn.Module, choice: Choice | None = None) -> None:
+    """Let the linear maps of a network use packed matrices, where this machine gains by it.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Changed in place: its ``nn.Linear`` modules become `PrepackedLinear`. Subclasses are left alone, except those that
+        say ``prepackable = True`` because they compute what ``nn.Linear`` computes.
+    choice : Choice, optional
+        Default: timed once per machine and kept in the cache folder.
+    """
+    choice = choice or choose()
+    if choice == Choice():
+        return
+    for module in network.modules():
+        if type(module) is nn.Linear or (isinstance(module, nn.Linear) and getattr(module, "prepackable", False)):
+            module.__class__ = PrepackedLinear
+            module.choice, module.packed, module.packed_from = choice, None, (0, 0)  # type: ignore[assignment]
+
+
+def _packed(weight: Tensor) -> Tensor:
+    out: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
+    return out
+
+
+def _product(x: Tensor, packed: Tensor, bias: Tensor | None, after: str = "none") -> Tensor:
+    algorithm = "none" if after == "gelu" else ""  # "none": the error function, not its approximation by tanh
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, after, [], algorithm)
+    return out
+
+
+def choose(cache: Path | None = None) -> Choice:
+    """Return the choice for this machine, version of torch and number of threads; timed when it is not in the cache.
+
+    Parameters
+    ----------
+    cache : Path, optional
+        Folder; default: the user's cache folder. A file in it that cannot be read is ignored and written anew.
+    """
+    folder = cache or _cache_folder()
+    path = folder / f"linears-{_machine()}.json" if folder else None
+    found = _read(path)
+    if found is None:
+        found = measure()
+        _write(path, found)
+    return found
+
+
+def measure(clock: Clock | None = None) -> Choice:
+    """Try, check and time packed against plain products; about a fifth of a second.
+
+    Parameters
+    ----------
+    clock : callable, optional
+        Default: processor time on one thread (other programs' work does not count), else time.
+    """
+    clock = clock or (time.process_time if torch.get_num_threads() == 1 else time.perf_counter)
+    try:
+        with torch.inference_mode():
+            pairs = [_ways(*shape) for shape in TRIALS]
+            return Choice(*(_wins([pair[kind] for pair in pairs], clock) for kind in (0, 1)))
+    except (RuntimeError, AttributeError, TypeError):
+        return Choice()  # this build of torch has no such operation, or another one
+
+
+def _ways(rows: int, n_in: int, n_out: int) -> tuple[Pair, Pair]:
+    """Return plain and packed, without and with GELU."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(rows, n_in, generator=draw)
+    weight = torch.randn(n_out, n_in, generator=draw) / n_in**0.5
+    bias = torch.randn(n_out, generator=draw)
+    packed = _packed(weight)
+    return (
+        (lambda: F.linear(x, weight, bias), lambda: _product(x, packed, bias)),
+        (lambda: F.gelu(F.linear(x, weight, bias)), lambda: _product(x, packed, bias, "gelu")),
+    )
+
+
+def _wins(pairs: list[Pair], clock: Clock) -> bool:
+    """Say whether the second of each pair gives the same and is faster, in the mean over pairs."""
+    if not all(torch.allclose(plain(), packed(), rtol=1e-5, atol=1e-5) for plain, packed in pairs):
+        return False
+    return statistics.geometric_mean(_gain(*pair, clock) for pair in pairs) < WORTH
+
+
+def _gain(plain: Way, packed: Way, clock: Clock) -> float:
+    """Time two ways in turn; the fastest run of each counts, because noise only ever adds."""
+    best = [float("inf"), float("inf")]
+    for _ in range(REPEATS):
+        for i, way in enumerate((plain, packed)):
+            start = clock()
+            for _ in range(3):
+                way()
+            best[i] = min(best[i], clock() - start)
+    return max(best[1], 1e-9) / max(best[0], 1e-9)
+
+
+def _cache_folder() -> Path | None:
+    try:
+        from platformdirs import user_cache_path
+    except ImportError:  # a machine with torch alone: the choice is made anew each time
+        return None
+    return user_cache_path("eegora", appauthor=False)
+
+
+def _machine() -> str:
+    """Return a short name for what the choice depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="ignore").split("\n\n", 1)[0].splitlines()
+        words = [line for line in lines if line.startswith(("model", "vendor", "cpu family", "flags"))]
+    except OSError:
+        words = [platform.processor()]
+    facts = [*words, platform.machine(), torch.__version__, str(torch.get_num_threads()), repr(TRIALS)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+
+def _read(path: Path | None) -> Choice | None:
+    try:
+        found = json.loads(path.read_text()) if path else None
+        choice = Choice(**found) if isinstance(found, dict) else None
+    except (OSError, ValueError, TypeError):
+        return None
+    return choice if choice and all(isinstance(value, bool) for value in asdict(choice).values()) else None
+
+
+def _write(path: Path | None, choice: Choice) -> None:
+    """Write the whole file or none; a folder that cannot be written to only costs the next start its time."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        with os.fdopen(number, "w") as file:
+            json.dump(asdict(choice), file)
+        Path(name).replace(path)
+    except OSError:
+        return

@@ -1,0 +1,77 @@
+"""Commands and tables about published checkpoints, with a hub on the loopback."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from eegora import registry
+from eegora.cli.main import main
+from eegora.report.tables import checkpoint_markdown
+
+from .hub import COMMIT, Hub
+
+CONTENT = bytes(range(256)) * 40
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def published() -> tuple[str, str, str]:
+    """A model with a published checkpoint, its first repository and file."""
+    for spec in registry.specs().values():
+        for variant in spec.variants:
+            if variant.published is not None:
+                return registry.full_name(spec, variant), variant.published.repos[0], variant.published.files[0]
+    raise AssertionError("nothing is published")
+
+
+def test_fetch_tells_size_source_licence_and_hash(hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model, repo, file = published()
+    hub.files[repo, file] = CONTENT
+    assert main(["fetch", model, model, "--to", str(tmp_path / "b"), "--hf-cache", str(tmp_path / "c")]) == 0
+    out, err = capfd.readouterr()
+    for words in (f"{len(CONTENT):,} bytes", SHA256, "none is recorded", "licence: ", str(tmp_path / "b")):
+        assert words in out
+    assert out.count(SHA256) == 1  # named twice, fetched once
+    assert err.count("\n") == 1
+    assert err.startswith("downloading")
+    assert (tmp_path / "c").is_dir()
+    assert not (tmp_path / "hf-home" / "hub").exists()
+
+
+def test_fetch_from_elsewhere(hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model, _, file = published()
+    hub.files["my/own", file] = CONTENT
+    assert main(["fetch", model, "--repo", "my/own", "--revision", COMMIT]) == 0
+    assert SHA256 in capfd.readouterr().out
+    assert main(["fetch", model, "--repo", "my/own", "--revision", COMMIT, "--offline"]) == 0
+    assert main(["fetch", model, "--repo", "no/such"]) == 3
+    assert "no/such" in capfd.readouterr().err
+
+
+def test_a_run_takes_its_checkpoint_from_elsewhere(hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The file is found and judged: it holds no tensors, which is said of the file of that repository."""
+    model, _, file = published()
+    hub.files["my/own", file] = CONTENT
+    arguments = ["verify", model, "--repo", "my/own", "--revision", COMMIT, "--hf-cache", str(tmp_path / "c")]
+    assert main(arguments) == 2
+    err = capfd.readouterr().err
+    assert "from my/own" in err
+    assert "bad_checkpoint" in err
+    assert main(["verify", model, "--checkpoint", "x", "--repo", "my/own"]) == 2
+    assert "leave one of them out" in capfd.readouterr().err
+
+
+def test_table_of_published_checkpoints() -> None:
+    text = checkpoint_markdown(registry.specs().values())
+    lines = text.splitlines()
+    assert len(lines) == 2 + len(registry.names())
+    assert {line.count(" | ") for line in lines[2:]} == {6}
+    for name in registry.names():
+        assert f"| `{name}` |" in text
+    for spec in registry.specs().values():
+        for variant in spec.variants:
+            if variant.published is not None:
+                assert variant.published.licence in text
+                assert f"`{variant.published.repos[0]}`" in text
