@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from eegora.errors import EegoraError as EegoraError
     from eegora.loading import load_model as load_model
     from eegora.model import Model as Model
-    from eegora.model import Preparation as Preparation
+    from eegora.preparation import Preparation as Preparation
     from eegora.recipes.recipe import Recipe as Recipe
     from eegora.recipes.recipe import prepare as prepare
     from eegora.recordings.read import read_recording as read_recording
@@ -31,7 +31,7 @@ _HOME = {
     "EegoraError": "eegora.errors",
     "Embeddings": "eegora.results.embeddings",
     "Model": "eegora.model",
-    "Preparation": "eegora.model",
+    "Preparation": "eegora.preparation",
     "Recipe": "eegora.recipes.recipe",
     "Reconstruction": "eegora.results.reconstruction",
     "Windows": "eegora.windows",

@@ -5,9 +5,8 @@ Knows no model by name; what a model computes is in its folder, where its parame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from eegora import registry
 from eegora.compute.batching import in_batches
 from eegora.compute.device import Device
 from eegora.errors import ChannelError, CheckpointError, UsageError
+from eegora.mending import mend
+from eegora.preparation import Pace, Preparation, Progress
 from eegora.provenance import UNTRAINED, Provenance
 from eegora.recipes.recipe import Recipe, Watch, prepare
 from eegora.recordings.channels import nearest_names, same_electrode
@@ -23,6 +24,7 @@ from eegora.results.attention import Attention
 from eegora.results.classification import Classification
 from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
+from eegora.results.repair import Repair
 from eegora.spec import ModelCode, ModelSpec
 from eegora.windows import Windows
 
@@ -30,43 +32,6 @@ if TYPE_CHECKING:
     import torch
 
     from eegora.recordings.source import Source
-
-Progress = Callable[[int, int], None]  # windows done, windows in all
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """How a recording becomes windows, where the recipe alone does not say.
-
-    Parameters
-    ----------
-    recipe : Recipe, str, path or None
-        A recipe, the name of one of the model's, a TOML file, or None for the model's default.
-    missing : str or None
-        What to do about electrodes that the recipe wants and the recording lacks: ``refuse``, ``skip``, or a way to fill
-        them (`eegora.recipes.steps`). None: as the recipe says.
-    unknown : str or None
-        What to do about channels that the model or the task cannot take, for want of a position or of a row of their
-        own: ``refuse`` or ``drop``. None: as the recipe says, and refuse.
-    exclude : sequence of str
-        Channels to leave out, as the recording or the recipe spells them.
-    every : float or None
-        Seconds from the start of one window to that of the next. None: as the recipe says, one after the other.
-    settings : dict
-        Choices that a model offers for a call, by name; they win over its configuration.
-
-    Examples
-    --------
-    >>> how = Preparation(missing="skip", exclude=["T1"])
-    >>> model.embed("recording.edf", how)  # doctest: +SKIP
-    """
-
-    recipe: Recipe | str | Path | None = None
-    missing: str | None = None
-    unknown: str | None = None
-    exclude: Sequence[str] = ()
-    every: float | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Model:
@@ -219,7 +184,7 @@ class Model:
             seconds=windows.seconds,
             ch_names=windows.ch_names,
             flags=windows.flags,
-            provenance=self._provenance("embed", windows, how),
+            provenance=self.provenance("embed", windows, how),
             poolings=dict(self.spec.poolings),
             labels=labels(windows, self._settings(how)) if labels else {},
         )
@@ -251,7 +216,7 @@ class Model:
         if mask is not None:
             windows = replace(windows, missing=_cells(mask, windows))
         data = self._run("reconstruct", self._code.reconstruct, windows, how, batch_size, progress)
-        return Reconstruction(data=data, windows=windows, provenance=self._provenance("reconstruct", windows, how))
+        return Reconstruction(data=data, windows=windows, provenance=self.provenance("reconstruct", windows, how))
 
     def classify(
         self,
@@ -304,7 +269,7 @@ class Model:
             onsets=windows.onsets,
             seconds=windows.seconds,
             flags=windows.flags,
-            provenance=self._provenance("classify", windows, how, multilabel=several),
+            provenance=self.provenance("classify", windows, how, multilabel=several),
             multilabel=several,
         )
 
@@ -317,8 +282,50 @@ class Model:
             ch_names=windows.ch_names,
             onsets=windows.onsets,
             seconds=windows.seconds,
-            provenance=self._provenance("attention", windows, how),
+            provenance=self.provenance("attention", windows, how),
         )
+
+    def repair(
+        self,
+        source: Source,
+        how: Preparation | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        **wanted: Any,
+    ) -> Repair:
+        """Fill the bad cells of a recording; every other sample stays its own, to the bit.
+
+        Parameters
+        ----------
+        source : path, mne Raw, (array, ch_names, sfreq[, unit]) or Signal
+        how, batch_size, progress
+            As in `embed`.
+        **wanted
+            What is bad and how to fill it: ``bads``, ``spans``, ``mask_files``, ``draws`` …, and settings such as ``steps``,
+            ``cfg`` and ``seed``; an unknown name lists the ones there are.
+
+        Returns
+        -------
+        Repair
+        """
+        return mend(self, self._code.repair, "repair", source, how, wanted, Pace(batch_size, progress))
+
+    def upsample(
+        self,
+        source: Source,
+        how: Preparation | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        **wanted: Any,
+    ) -> Repair:
+        """Add electrodes to a recording: ``add`` their names, or how many channels there are to be; else as `repair`."""
+        return mend(self, self._code.upsample, "upsample", source, how, wanted, Pace(batch_size, progress))
+
+    def answer(self, windows: Windows, how: Preparation, pace: Pace) -> np.ndarray:
+        """Return what the model makes of windows, in their own units: (n_windows, n_channels, n_times)."""
+        return self._run("reconstruct", self._code.reconstruct, windows, how, pace.batch_size, pace.progress)
 
     def inputs(self, windows: Windows, how: Preparation | None = None) -> dict[str, np.ndarray]:
         """Return the tensors that go into the network for these windows, one entry per window each."""
@@ -352,6 +359,19 @@ class Model:
         batch_size: int | None,
         progress: Progress | None,
     ) -> np.ndarray:
+        function = self.able(task, function)
+        inputs = self._code.pack(windows, self._settings(how))
+        parts = []
+        done = 0
+        for part in in_batches(lambda batch: function(self.network, batch), inputs, self.device, batch_size):
+            parts.append(part.numpy())
+            done += len(part)
+            if progress is not None:
+                progress(done, len(windows))
+        return np.concatenate(parts)
+
+    def able(self, task: str, function: Callable[..., Any] | None) -> Callable[..., Any]:
+        """Return a task's function, or say which models or checkpoints have it."""
         if function is None:
             able = [spec.name for spec in registry.specs().values() if task in spec.tasks]
             raise UsageError(
@@ -367,15 +387,7 @@ class Model:
                 if task == "classify"
                 else "--checkpoint with the published file",
             )
-        inputs = self._code.pack(windows, self._settings(how))
-        parts = []
-        done = 0
-        for part in in_batches(lambda batch: function(self.network, batch), inputs, self.device, batch_size):
-            parts.append(part.to(_at_least_float32(part)).numpy())
-            done += len(part)
-            if progress is not None:
-                progress(done, len(windows))
-        return np.concatenate(parts)
+        return function
 
     def _ways_on(self, error: ChannelError) -> ChannelError:
         """Name what a user can type about missing electrodes: skip them, or a recipe that takes what there is."""
@@ -412,7 +424,8 @@ class Model:
             windows = replace(windows, notes=tuple(dict.fromkeys((*windows.notes, note))))
         return windows
 
-    def _provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
+    def provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
+        """Return the record of a result made of these windows."""
         return Provenance(
             recording=windows.name,
             model=self.spec.name,
@@ -440,10 +453,3 @@ def _cells(mask: np.ndarray, windows: Windows) -> np.ndarray:
             f"a mask of shape {np.shape(mask)} does not fit windows of shape {windows.data.shape}",
             hint="wanted one entry per window, channel and sample, or axes of length 1",
         ) from None
-
-
-def _at_least_float32(tensor: torch.Tensor) -> torch.dtype:
-    """Return the format in which a result leaves: half precision becomes float32."""
-    import torch
-
-    return torch.float32 if tensor.dtype in (torch.float16, torch.bfloat16) else tensor.dtype

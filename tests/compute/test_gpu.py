@@ -13,7 +13,7 @@ pytestmark = pytest.mark.gpu
 MODELS = sorted(registry.specs())
 # Largest difference from float32 relative to the largest value, of full-size networks with random parameters; twice what
 # one H200 gave.
-LOOSE = {"tf32": 2e-2, "bfloat16": 1e-1, "float16": 2e-2}
+LOOSE = {"tf32": 2e-2, "bfloat16": 1e-1, "float16": 6e-2}
 
 
 def placed(inputs, device):
@@ -100,10 +100,10 @@ def test_what_cannot_be_recorded_runs_as_it_is():
     def reads_back(network, inputs):
         return inputs["x"] * float(inputs["x"].sum())
 
-    graphs, x = Graphs(reads_back), torch.ones(4, device="cuda")
+    graphs, network, x = Graphs(reads_back), torch.nn.Identity(), torch.ones(4, device="cuda")
     with torch.inference_mode():
         for _ in range(3):
-            assert torch.equal(graphs(torch.nn.Identity(), {"x": x}), x * 4)
+            assert torch.equal(graphs(network, {"x": x}), x * 4)
     assert len(graphs.refused) == 1
 
 
@@ -111,9 +111,9 @@ def test_a_function_that_draws_is_not_recorded():
     def draws(network, inputs):
         return inputs["x"] + torch.randn_like(inputs["x"])
 
-    graphs, x = Graphs(draws), torch.ones(4, device="cuda")
+    graphs, network, x = Graphs(draws), torch.nn.Identity(), torch.ones(4, device="cuda")
     with torch.inference_mode():
-        seen = [graphs(torch.nn.Identity(), {"x": x}) for _ in range(4)]
+        seen = [graphs(network, {"x": x}) for _ in range(4)]
     assert len({tuple(value.tolist()) for value in seen}) == 4
     assert graphs.refused
 

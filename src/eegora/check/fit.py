@@ -14,11 +14,11 @@ from eegora.check.look import Look, look_at
 from eegora.check.verdict import Finding, Verdict, WindowCount
 from eegora.check.ways import Attempt, edited, ways_on
 from eegora.errors import EegoraError, UsageError
-from eegora.registry import find_recipe
 from eegora.plan import ChannelPlan
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
 from eegora.recordings.source import without
+from eegora.registry import find_recipe
 from eegora.signal import Annotation, Signal
 from eegora.spec import ModelSpec
 from eegora.windows import Windows

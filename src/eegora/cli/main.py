@@ -53,13 +53,27 @@ def _add_commands() -> None:
         parity,
         recipe,
         reconstruct,
+        repair,
         synth,
         verify,
     )
 
     checkpoints = (fetch, verify, inspect, convert)
     proof = (parity, benchmark)
-    for command in (models, check, embed, reconstruct, classify, attention, *checkpoints, export, synth, demo, *proof):
+    for command in (
+        models,
+        check,
+        embed,
+        reconstruct,
+        repair,
+        classify,
+        attention,
+        *checkpoints,
+        export,
+        synth,
+        demo,
+        *proof,
+    ):
         command.add_to(app)
     app.add_typer(recipe.app, name="recipe")
 

@@ -15,7 +15,8 @@ from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, se
 if TYPE_CHECKING:
     import mne
 
-    from eegora.model import Model, Preparation
+    from eegora.model import Model
+    from eegora.preparation import Preparation
     from eegora.recipes.recipe import Step
     from eegora.signal import Signal
     from eegora.windows import Windows
@@ -138,7 +139,7 @@ class Session:
 
 def preparation(options: RecordingOptions) -> Preparation:
     """Return how the options want the recording prepared."""
-    from eegora.model import Preparation
+    from eegora.preparation import Preparation
 
     return Preparation(
         recipe=options.recipe,

@@ -47,6 +47,8 @@ def in_batches(
             with torch.inference_mode():
                 batch = {name: _place(t, start, stop, device) for name, t in inputs.items()}
                 result = run(batch).cpu()
+                if result.dtype in (torch.float16, torch.bfloat16):
+                    result = result.float()  # NumPy has no bfloat16, and nobody saves half
         except torch.OutOfMemoryError as error:
             if stop - start == 1:
                 raise DeviceError(

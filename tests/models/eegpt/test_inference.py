@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from eegora.errors import ChannelError, CheckpointError, RecordingError, UsageError
-from eegora.model import Preparation
 from eegora.models.eegpt.inference import attention_maps, channel_ids, encode, pack, places, pooled, trace
 from eegora.models.eegpt.interpolation import interpolation_matrix
 from eegora.models.eegpt.network import patches_of
 from eegora.models.eegpt.spec import UNSEEN, VOCABULARY
+from eegora.preparation import Preparation
 from eegora.recordings.synthetic import synthetic_raw
 from tests.models.eegpt.sizes import model, task_config, windows
 

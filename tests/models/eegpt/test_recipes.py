@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from eegora.errors import ChannelError
-from eegora.model import Preparation
 from eegora.models.eegpt.spec import DOWNSTREAM, RECIPES, VOCABULARY
+from eegora.preparation import Preparation
 from eegora.recipes.recipe import prepare
 from eegora.recipes.steps import STEPS
 from eegora.recordings.read import array_to_signal, to_signal

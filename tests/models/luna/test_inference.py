@@ -12,10 +12,11 @@ from eegora import assembly
 from eegora.checkpoints.synthetic import read_manifest
 from eegora.compute.device import choose_device
 from eegora.errors import ChannelError, RecordingError, UsageError
-from eegora.model import Model, Preparation
+from eegora.model import Model
 from eegora.models.luna.inference import CODE, locations_of, pack
 from eegora.models.luna.network import frequency_features
 from eegora.models.luna.spec import SCRIPT_ROWS, SEED, SIENA, SPEC, TUEG, UNSEEN, VOCABULARY
+from eegora.preparation import Preparation
 from eegora.recordings.positions import head_position
 from eegora.recordings.synthetic import synthetic_raw
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from eegora.compute.device import widest_float
 from eegora.layers.linear import linear_gelu
+from eegora.layers.moments import moments
 
 Note = Callable[[str, Tensor], None]
 
@@ -54,31 +55,28 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """Attend within (batch, length, width); `rotary` are cosines and sines (length, head / 2)."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).transpose(1, 3).unbind(2)
-        if rotary is not None:
-            q, k = rotate(q, *rotary), rotate(k, *rotary)
+        """Attend within (batch, length, width); `rotary` are cosines and sines (length, head)."""
+        heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (q k v, B, H, length, d)
+        q, k, v = heads if rotary is None else (*rotate(heads[:2], *rotary), heads[2])
         out: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return out
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the two halves of each head (batch, head, length, width) against each other.
+    """Rotate the two halves (a, b) of each head (…, length, width) against each other: (a cos − b sin, b cos + a sin).
 
     The paper rotates neighbours (2j, 2j+1); the fold at load orders the rows of q and k so that the pairs are (j, j + width/2).
     """
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 
 @cache
 def rotary_table(n_patches: int, head: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines (n_patches, head / 2) of patch index × θ, kept for the next call."""
+    """Return cosines (c, c) and sines (−s, s) of patch index × θ, each (n_patches, head), kept for the next call."""
     with torch.inference_mode(False):
         angle = torch.arange(n_patches, dtype=torch.float64)[:, None] * theta(head)
-        return torch.as_tensor(angle.cos(), dtype=dtype, device=device), torch.as_tensor(
-            angle.sin(), dtype=dtype, device=device
-        )
+        cos, sin = angle.cos().repeat(1, 2), torch.cat([-angle.sin(), angle.sin()], dim=1)
+        return tuple(torch.as_tensor(table, dtype=dtype, device=device) for table in (cos, sin))  # type: ignore[return-value]
 
 
 @cache
@@ -135,9 +133,11 @@ class PatchCnn(nn.Module):
             x = conv(x).unflatten(-1, (-1, self.n_groups, self.n_channels // self.n_groups))
             if i == 0:
                 note("patch.conv1", self.channels_first(x))
-            var, mean = moments(x)
+            var, mean = moments(x, (1, 2, 4))
             gain = torch.rsqrt(var + 1e-5) * self.weight[i].view(self.n_groups, -1)
-            x = F.gelu(x * gain + (self.bias[i].view(self.n_groups, -1) - mean * gain))
+            x = F.gelu(
+                torch.addcmul(torch.addcmul(self.bias[i].view(self.n_groups, -1), mean, gain, value=-1), x, gain)
+            )
             note(f"patch.stage{i + 1}", self.channels_first(x))
             x = x.flatten(2)
         return x
@@ -145,17 +145,6 @@ class PatchCnn(nn.Module):
     def channels_first(self, x: Tensor) -> Tensor:
         """Return (B, C·S, position, group, channel) in the original's order (B, D/4, C·S, position)."""
         return x.flatten(3).permute(0, 3, 1, 2)
-
-
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return variance and mean of each group of x (B, C·S, position, group, channel), shape (B, 1, 1, group, 1).
-
-    Column by column first, then over columns: torch's own reduction over split axes takes ten times as long.
-    """
-    centre = x.mean(1, keepdim=True)
-    spread = (x - centre).square_().mean(1, keepdim=True)
-    mean = centre.mean((2, 4), keepdim=True)
-    return (spread + (centre - mean).square()).mean((2, 4), keepdim=True), mean
 
 
 class ChannelUnification(nn.Module):

@@ -1,0 +1,133 @@
+"""``eegora repair`` and ``eegora upsample``: a recording in, the same recording with what was missing filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path, words
+from eegora.cli.session import Session, preparation
+from eegora.errors import UsageError
+
+ENDINGS = (".fif",)
+
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; default: the model's.")]
+Cfg = Annotated[float | None, typer.Option(help="Guidance; 1 is none.")]
+NoiseSeed = Annotated[int, typer.Option(help="Seed of the sampler's noise.")]
+Draws = Annotated[int, typer.Option(min=1, help="Answers per segment: their mean is taken.")]
+Filtered = Annotated[bool, typer.Option("--filtered", help="Write the model's version: its rate, filtered.")]
+Like = Annotated[bool, typer.Option("--like-original", help="Do as the original does, its known defects included.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("repair", help="Fill bad channels and stretches; all else stays as it is.")(expand(repair))
+    app.command("upsample", help="Add electrodes to a recording.")(expand(upsample))
+
+
+def repair(
+    recording: RecordingOptions,
+    model: ModelOptions,
+    output: OutputOptions,
+    span: Annotated[
+        list[str] | None, typer.Option(metavar="START:STOP[:CHANNEL]", help="A bad stretch in seconds; repeatable.")
+    ] = None,
+    mask: Annotated[list[Path] | None, typer.Option(metavar="FILE.npz", help="A mask file; repeatable.")] = None,
+    annotations: Annotated[bool, typer.Option(help="Stretches annotated BAD are bad.")] = True,
+    flat: Annotated[float | None, typer.Option(help="Fill tokens whose deviation is below this.")] = None,
+    noisy: Annotated[float | None, typer.Option(help="Fill tokens whose deviation is above this.")] = None,
+    steps: Steps = None,
+    cfg: Cfg = None,
+    noise_seed: NoiseSeed = 0,
+    draws: Draws = 1,
+    like_original: Like = False,
+    filtered: Filtered = False,
+    save_mask: Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Write which cells were filled.")] = None,
+) -> None:
+    """Fill what is bad."""
+    wanted: dict[str, Any] = {
+        "bads": words(recording.bads),
+        "spans": [_span(text) for text in span or ()],
+        "mask_files": list(mask or ()),
+        "use_annotations": annotations,
+        "flat": flat,
+        "noisy": noisy,
+        "draws": draws,
+        "like_original": like_original,
+    }
+    _run("repair", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, save_mask)
+
+
+def upsample(
+    recording: RecordingOptions,
+    model: ModelOptions,
+    output: OutputOptions,
+    to: Annotated[int | None, typer.Option(min=1, help="How many channels there are to be.")] = None,
+    channels: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Electrodes to add.")] = None,
+    steps: Steps = None,
+    cfg: Cfg = None,
+    noise_seed: NoiseSeed = 0,
+    draws: Draws = 1,
+    like_original: Like = False,
+    filtered: Filtered = False,
+) -> None:
+    """Add electrodes."""
+    if (to is None) == (not channels):
+        raise UsageError("bad_options", "nothing says what to add, or two things do", hint="--to N or --channels A,B")
+    wanted: dict[str, Any] = {"add": to if to is not None else words(channels), "draws": draws}
+    wanted |= {"like_original": like_original, "bads": words(recording.bads)}
+    _run("upsample", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, None)
+
+
+def _run(
+    task: str,
+    recording: RecordingOptions,
+    model: ModelOptions,
+    output: OutputOptions,
+    wanted: dict[str, Any],
+    filtered: bool,
+    save_mask: Path | None,
+) -> None:
+    session = Session(output)
+    name = model_name(model.model, task)
+    source = recording.recording
+    path = output_path(output, f"{source.stem}_desc-{task}_raw.fif", source, ENDINGS)
+    signal, raw = session.read(recording)
+    ready = session.load(name, model)
+    how = preparation(recording)
+    function = ready.repair if task == "repair" else ready.upsample
+    with session.phase("run the network"), session.progress(task) as progress:
+        result = function(signal, how, batch_size=model.batch_size, progress=progress, **wanted)
+    with session.phase("save"):
+        result.save(path, like=raw, filtered=filtered)
+        if save_mask is not None:
+            result.details.save_mask(save_mask)
+    session.say_notes(result.details.windows, ready)
+    session.note(result.honesty)
+    record = {
+        "output": str(path),
+        "task": task,
+        "filled": [[a.onset, a.duration, list(a.ch_names)] for a in result.annotations],
+        "added": list(result.added),
+        "still_bad": list(result.details.bads),
+        "untrained": ready.untrained,
+        "timings": session.timings,
+    }
+    told = f"{path}: {len(result.annotations)} stretches filled, {len(result.added)} channels added"
+    session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))
+
+
+def _sampler(steps: int | None, cfg: float | None, seed: int) -> dict[str, Any]:
+    chosen = {"steps": steps, "cfg": cfg, "seed": seed}
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _span(text: str) -> tuple[Any, ...]:
+    """Read ``12.5:14`` or ``30:31:Fp1``."""
+    start, *rest = text.split(":")
+    try:
+        return (float(start), float(rest[0]), *rest[1:])
+    except (ValueError, IndexError):
+        raise UsageError("bad_option", f"--span {text!r} came, wanted START:STOP or START:STOP:CHANNEL") from None

@@ -1,0 +1,61 @@
+"""How a recording becomes windows, and at what pace they are run: what a caller may choose. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eegora.recipes.recipe import Recipe
+
+Progress = Callable[[int, int], None]  # windows done, windows in all
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many windows go through at a time, and who is told.
+
+    Parameters
+    ----------
+    batch_size : int or None
+    progress : callable or None
+    """
+
+    batch_size: int | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How a recording becomes windows, where the recipe alone does not say.
+
+    Parameters
+    ----------
+    recipe : Recipe, str, path or None
+        A recipe, the name of one of the model's, a TOML file, or None for the model's default.
+    missing : str or None
+        What to do about electrodes that the recipe wants and the recording lacks: ``refuse``, ``skip``, or a way to fill
+        them (`eegora.recipes.steps`). None: as the recipe says.
+    unknown : str or None
+        What to do about channels that the model or the task cannot take, for want of a position or of a row of their
+        own: ``refuse`` or ``drop``. None: as the recipe says, and refuse.
+    exclude : sequence of str
+        Channels to leave out, as the recording or the recipe spells them.
+    every : float or None
+        Seconds from the start of one window to that of the next. None: as the recipe says, one after the other.
+    settings : dict
+        Choices that a model offers for a call, by name; they win over its configuration.
+
+    Examples
+    --------
+    >>> how = Preparation(missing="skip", exclude=["T1"])
+    >>> model.embed("recording.edf", how)  # doctest: +SKIP
+    """
+
+    recipe: Recipe | str | Path | None = None
+    missing: str | None = None
+    unknown: str | None = None
+    exclude: Sequence[str] = ()
+    every: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)

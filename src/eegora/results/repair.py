@@ -1,0 +1,158 @@
+"""A recording whose bad cells a model has filled, or to which it has added channels. Knows no model; reading is `recordings`'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegora.provenance import UNTRAINED, Provenance
+from eegora.results import storage
+from eegora.signal import Annotation, Array, Signal
+
+if TYPE_CHECKING:
+    import mne
+
+HONESTY = "imputed by a model where annotated, not measured"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Repair:
+    """A repaired recording: every sample that was not filled is the recording's own, to the bit.
+
+    Parameters
+    ----------
+    signal : Signal
+        What came.
+    volts : ndarray, shape (n_channels + n_added, n_times)
+        At the recording's own rate and reference; rows of `signal`, then the added ones.
+    details : object
+        What the model's folder gives: ``hybrid`` and ``full`` at the model's rate, ``cells``, ``annotations``, ``bads``,
+        ``added``, ``windows``, ``spread`` over several draws.
+    provenance : Provenance
+
+    Examples
+    --------
+    >>> repair = model.repair(raw, bads=["T7"], seed=0)  # doctest: +SKIP
+    >>> repair.to_raw(raw), repair.annotations  # doctest: +SKIP
+    """
+
+    signal: Signal
+    volts: Array
+    details: Any
+    provenance: Provenance
+
+    def __repr__(self) -> str:
+        """Return one line: how much was filled."""
+        return f"<Repair of {self.signal.name}: {len(self.annotations)} stretches filled, {len(self.added)} channels added>"
+
+    @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """One per filled stretch."""
+        return tuple(self.details.annotations)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Channels that the recording did not have."""
+        return tuple(self.details.added)
+
+    @property
+    def honesty(self) -> str:
+        """What these samples are and are not, in one line."""
+        p = self.provenance
+        return f"{p.model} {p.variant}: {HONESTY}{'; ' + UNTRAINED if p.untrained else ''}"
+
+    def to_raw(self, like: mne.io.BaseRaw) -> mne.io.BaseRaw:
+        """Return the recording as MNE has it, with filled cells, added channels and annotations that name them.
+
+        Parameters
+        ----------
+        like : mne.io.BaseRaw
+            The recording that came; it stays as it is.
+        """
+        import mne
+
+        raw = like.copy().load_data(verbose="ERROR")
+        labels = self._labels()
+        for name, row, old in zip(self.signal.ch_names, self.volts, self.signal.data, strict=False):
+            if not np.array_equal(row, old):
+                raw._data[raw.ch_names.index(labels[name])] = row
+        if self.added:
+            info = mne.create_info(list(self.added), raw.info["sfreq"], "eeg", verbose="ERROR")
+            with info._unlock():
+                for key in ("lowpass", "highpass"):
+                    info[key] = raw.info[key]
+            new = mne.io.RawArray(self.volts[-len(self.added) :], info, first_samp=raw.first_samp, verbose="ERROR")
+            new.set_meas_date(raw.info["meas_date"])
+            places = self.details.windows.ch_pos[-len(self.added) :]
+            for channel, place in zip(new.info["chs"], places, strict=True):
+                channel["loc"][:3] = place
+                channel["coord_frame"] = 4  # head
+            raw.add_channels([new], force_update_info=True)
+        raw.info["bads"] = [label for label in raw.info["bads"] if label not in self._healed(labels)]
+        raw.info["description"] = f"{self.honesty}. {raw.info['description'] or ''}".strip()
+        return _annotated(raw, self.annotations, labels)
+
+    def save(self, path: str | Path, *, like: mne.io.BaseRaw, filtered: bool = False) -> Path:
+        """Write a FIF file, whole or not at all; with `filtered` the model's version at its own rate.
+
+        Raises
+        ------
+        UsageError
+            ``unknown_suffix``; ``cannot_write``.
+        """
+        from eegora.recordings.write import save_raw
+
+        path = Path(path)
+        storage.ending(path, (".fif",), "a repaired recording")
+        raw = self.filtered(like) if filtered else self.to_raw(like)
+        # What was float32 in the file is float32 to the bit; anything else (EDF) needs all digits.
+        fmt = "single" if filtered or like.orig_format == "single" else "double"
+        with storage.refusals(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return save_raw(raw, path, fmt=fmt)  # type: ignore[arg-type]
+
+    def filtered(self, like: mne.io.BaseRaw) -> mne.io.BaseRaw:
+        """Return the model's version: its rate, filtered and referenced, all of its channels."""
+        import mne
+
+        windows = self.details.windows
+        info = mne.create_info(list(windows.ch_names), windows.sfreq, "eeg", verbose="ERROR")
+        info["description"] = self.honesty
+        first = round(like.first_time * windows.sfreq)
+        raw = mne.io.RawArray(self.details.hybrid.astype(np.float64), info, first_samp=first, verbose="ERROR")
+        raw.set_meas_date(like.info["meas_date"])
+        for channel, place in zip(raw.info["chs"], windows.ch_pos, strict=True):
+            channel["loc"][:3] = place
+        raw.info["bads"] = [name for name in self.details.bads if name in raw.ch_names]
+        return _annotated(raw, (*self.signal.annotations, *self.annotations), {})
+
+    def _labels(self) -> dict[str, str]:
+        """Return the recording's label of every canonical name."""
+        uses = {use.row: use.sources[0] for use in self.signal.plan.uses if use.row is not None and use.sources}
+        return {name: uses.get(name, name) for name in self.signal.ch_names}
+
+    def _healed(self, labels: dict[str, str]) -> set[str]:
+        """Labels of bad channels that were filled throughout."""
+        return {labels[name] for name in self.signal.bads if name not in self.details.bads}
+
+
+def _annotated(raw: mne.io.BaseRaw, annotations: tuple[Annotation, ...], labels: dict[str, str]) -> mne.io.BaseRaw:
+    """Add annotations in MNE's time."""
+    import mne
+
+    if not annotations:
+        return raw
+    shift = raw.first_time if raw.info["meas_date"] is not None else 0.0
+    new = mne.Annotations(
+        [a.onset + shift for a in annotations],
+        [a.duration for a in annotations],
+        [a.text for a in annotations],
+        orig_time=raw.info["meas_date"],
+        ch_names=[
+            tuple(n for name in a.ch_names if (n := labels.get(name, name)) in raw.ch_names) for a in annotations
+        ],
+    )
+    return raw.set_annotations(raw.annotations + new, emit_warning=False, verbose="ERROR")

@@ -1,0 +1,116 @@
+"""Repairing and upsampling from the command line, with a tiny checkpoint: what was not filled stays, to the bit."""
+
+import json
+from pathlib import Path
+
+import mne
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from eegora.checkpoints.synthetic import read_manifest, synthetic_state_dict
+from eegora.cli.main import main
+from eegora.recordings.synthetic import synthetic_raw
+from eegora.recordings.write import save_raw
+
+MANIFEST = Path(__file__).parent / "models" / "zuna" / "vectors" / "zuna-tiny.json"
+NAMES = "Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8".split()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A recording at 200 Hz with a bad channel, an annotation and a date; a tiny checkpoint with its configuration."""
+    folder = tmp_path_factory.mktemp("repair")
+    raw = synthetic_raw(20, 0, ch_names=NAMES, sfreq=200)
+    raw.info["bads"] = ["O2"]
+    raw.set_meas_date(1_500_000_000)
+    raw.set_annotations(mne.Annotations([3.0, 8.0], [0.5, 1.0], ["blink", "BAD_move"], orig_time=raw.info["meas_date"]))
+    save_raw(raw, folder / "rec_raw.fif")
+    manifest = read_manifest(MANIFEST)
+    save_file(synthetic_state_dict(manifest), folder / "tiny.safetensors")
+    (folder / "tiny.json").write_text(json.dumps(manifest.config))
+    return folder
+
+
+def run(desk, command, out, *options):
+    path = desk / "rec_raw.fif"
+    model = ("--model", "zuna", "--checkpoint", desk / "tiny.safetensors", "--config", desk / "tiny.json")
+    return main([str(a) for a in (command, path, *model, "-o", out, "--steps", 2, *options)])
+
+
+def read(path):
+    return mne.io.read_raw_fif(path, verbose="ERROR", preload=True)
+
+
+def test_only_bad_cells_change(desk, tmp_path):
+    out = tmp_path / "repaired_raw.fif"
+    assert run(desk, "repair", out, "--bads", "F7", "--span", "12:13:Fp1") == 0
+    old, new = read(desk / "rec_raw.fif"), read(out)
+    assert (new.n_times, new.info["sfreq"], new.ch_names) == (old.n_times, 200.0, old.ch_names)
+    assert new.info["bads"] == []
+    changed = old.get_data() != new.get_data()
+    share = dict(zip(NAMES, changed.mean(axis=1), strict=True))
+    assert share["O2"] == share["F7"] == 1
+    # BAD_move lasts 1 s of 20; tokens of 0.125 s reach a little beyond it. Fp1 has a second of its own.
+    assert 0.05 <= share["C3"] <= 0.07
+    assert 0.1 <= share["Fp1"] <= 0.13
+    texts = list(new.annotations.description)
+    assert {"blink", "BAD_move"} < set(texts)
+    filled = [(a["ch_names"], a["onset"] - new.first_time) for a in new.annotations if "infilled" in a["description"]]
+    assert (("O2", "F7"), 0.0) in [(names, round(onset, 6)) for names, onset in filled]
+    assert "not measured" in new.info["description"]
+
+
+def test_the_same_seed_gives_the_same_repair_and_another_does_not(desk, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert run(desk, "repair", tmp_path / f"{name}_raw.fif", "--noise-seed", seed) == 0
+    a, b, c = (read(tmp_path / f"{name}_raw.fif").get_data() for name in "abc")
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_the_models_version_is_at_its_own_rate(desk, tmp_path):
+    out = tmp_path / "filtered_raw.fif"
+    mask = tmp_path / "rec_mask.npz"
+    assert run(desk, "repair", out, "--filtered", "--save-mask", mask) == 0
+    assert read(out).info["sfreq"] == 256
+    with np.load(mask) as saved:
+        assert saved["mask"][NAMES.index("O2")].all()
+
+
+def test_electrodes_are_added_with_their_places(desk, tmp_path):
+    out = tmp_path / "up_raw.fif"
+    assert run(desk, "upsample", out, "--channels", "AF3,Pz") == 0
+    old, new = read(desk / "rec_raw.fif"), read(out)
+    assert new.ch_names == [*old.ch_names, "AF3", "Pz"]
+    assert np.isfinite(new.get_montage().get_positions()["ch_pos"]["Pz"]).all()
+    assert new.get_data(picks=["Pz"]).std() > 0
+    good = [name for name in NAMES if name != "O2"]
+    start, stop = 0, 1000
+    assert np.array_equal(old.get_data(good, start, stop), new.get_data(good, start, stop))
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "words"),
+    [
+        ("repair", ("--bads", "Q9"), "Q9"),
+        ("repair", ("--span", "5"), "START:STOP"),
+        ("repair", ("--span", "9:7"), "start before stop"),
+        ("repair", ("--mask", "gone.npz"), "gone.npz"),
+        ("repair", ("--bads", ",".join(NAMES)), "bad"),
+        ("upsample", (), "--to"),
+        ("upsample", ("--channels", "XX7"), "XX7"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(desk, tmp_path, capfd, command, options, words):
+    assert run(desk, command, tmp_path / "never_raw.fif", *options) in (2, 3)
+    lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_the_verb_names_those_that_have_it(desk, tmp_path, capfd):
+    path = desk / "rec_raw.fif"
+    assert main(["repair", str(path), "--model", "luna-base", "--untrained", "-o", str(tmp_path / "r_raw.fif")]) == 2
+    assert "zuna" in capfd.readouterr().err
