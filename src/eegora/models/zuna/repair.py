@@ -1,0 +1,446 @@
+"""A recording with bad cells in, the same recording with those cells filled out (spec zuna-pipeline.md, A): plain functions on arrays.
+
+Knows segments, their scales, seams and what the original gets wrong; masks are `masks.py`'s, the network is reached
+through one callable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eegora.errors import ChannelError, UsageError
+from eegora.models.zuna import electrodes, masks
+from eegora.models.zuna.masks import Cells, MaskFile, Span
+from eegora.models.zuna.segments import (
+    Bounds,
+    Float32,
+    Scaled,
+    long_enough,
+    odd_tokens,
+    scaled_segments,
+    segments,
+    to_volts,
+    to_windows,
+)
+from eegora.models.zuna.spec import PATCH, RATE
+from eegora.plan import ChannelUse
+from eegora.recipes import kernels
+from eegora.recipes.recipe import Recipe
+from eegora.recipes.steps import STEPS
+from eegora.signal import Annotation, Array, Signal
+from eegora.windows import Windows
+
+# (windows, number of the draw) → what the model makes of each, in the windows' units, (n_windows, n_channels, n_times).
+Run = Callable[[Windows, int], Array]
+
+BEFORE = ("pick", "resample", "filter", "notch")  # a recipe's steps that run on the whole recording here
+
+
+@dataclass(frozen=True)
+class RepairOptions:
+    """What to repair, and how. The defaults correct what the original gets wrong; `like_original` does as it does.
+
+    Parameters
+    ----------
+    bads : tuple of str
+        Bad channels besides those that the recording marks.
+    spans : tuple of Span
+        Bad stretches.
+    mask_files : tuple of MaskFile
+    use_annotations : bool
+        Annotations that begin with BAD are bad stretches too.
+    blank : tuple of str
+        Channels to fill that still count in the reference and are not bad.
+    add : tuple of str, int or None
+        Electrodes to add, or how many channels there are to be.
+    flat, noisy : float or None
+        Tokens whose deviation, in units of their segment's, is below or above are bad too.
+    seconds : float
+        Length of a segment.
+    overlap : float
+        Share of a token that must be bad before all of it is.
+    draws : int
+        Several answers per segment: their mean is taken, their deviation is kept.
+    everything : bool
+        Sample also segments without a bad cell, for `Repaired.full`.
+    label : str
+        Text of the annotations on filled cells.
+    frame : str
+        ``head``; the original places added electrodes in ``mri`` coordinates beside the recording's own.
+    scale : str
+        ``neighbours``: a channel without enough good samples takes the amplitude of the electrodes around it; ``own``:
+        its own, whatever it is.
+    statistics : str
+        ``good``: bad cells count neither in the reference nor in a channel's scale; ``all``.
+    tail : str
+        ``cover``: the last segment reaches to the end, and is never shorter than half a second; ``drop`` up to 31 samples.
+    choice : str
+        ``spread`` or ``farthest``: which electrodes a number in `add` means.
+    """
+
+    bads: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    mask_files: tuple[MaskFile, ...] = ()
+    use_annotations: bool = True
+    blank: tuple[str, ...] = ()
+    add: tuple[str, ...] | int | None = None
+    flat: float | None = None
+    noisy: float | None = None
+    seconds: float = 5.0
+    overlap: float = 0.0
+    draws: int = 1
+    everything: bool = False
+    label: str = "ZUNA_infilled"
+    frame: str = "head"
+    scale: str = "neighbours"
+    statistics: str = "good"
+    tail: str = "cover"
+    choice: str = "spread"
+
+    def like_original(self) -> RepairOptions:
+        """Return the same task done as the original does it."""
+        return replace(
+            self, frame="mri", scale="own", statistics="all", tail="drop", choice="farthest", label="ZUNA1.1_infilled"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Repaired:
+    """A repaired recording at 256 Hz: imputed where `cells` says so, not measured.
+
+    Parameters
+    ----------
+    windows : Windows
+        What the network got, segment by segment.
+    hybrid : ndarray of float32, shape (n_channels, n_times)
+        Volts: filled cells, seams corrected, and the filtered recording elsewhere.
+    full : ndarray of float32, same shape
+        Volts: what the model says of every cell of the segments that were sampled; elsewhere the filtered recording.
+    spread : ndarray of float32, same shape, or None
+        Volts: deviation of `full` over several draws.
+    cells : ndarray of bool, shape (n_channels, n_tokens)
+        The filled ones.
+    annotations : tuple of Annotation
+        One per filled stretch.
+    bads : tuple of str
+        Channels that are still bad: none that was filled throughout.
+    added : tuple of str
+        Channels that the recording did not have: the last rows.
+    means, deviations : ndarray of float32, shape (n_segments, n_channels)
+        Scale of each channel and segment, volts.
+    """
+
+    windows: Windows
+    hybrid: Float32
+    full: Float32
+    spread: Float32 | None
+    cells: Cells
+    annotations: tuple[Annotation, ...]
+    bads: tuple[str, ...]
+    added: tuple[str, ...]
+    means: Float32
+    deviations: Float32
+
+    @property
+    def ch_names(self) -> tuple[str, ...]:
+        """Names of the rows."""
+        return self.windows.ch_names
+
+    def at_own_rate(self, signal: Signal) -> Array:
+        """Return the recording that came, with its bad cells filled (`at_own_rate`)."""
+        return at_own_rate(self, signal)
+
+    def save_mask(self, path: str | Path) -> Path:
+        """Write which cells were filled, as an .npz that this and the original read."""
+        return masks.write_mask(path, self.cells, self.ch_names, RATE, self.hybrid.shape[1])
+
+
+def options_of(wanted: Mapping[str, Any]) -> RepairOptions:
+    """Read options by name, as a command or a caller of `Model.repair` gives them.
+
+    Parameters
+    ----------
+    wanted : dict
+        Fields of `RepairOptions`, where a span may be (start, stop, channel …) and a mask file its path; and
+        ``like_original``.
+
+    Raises
+    ------
+    UsageError
+        ``bad_option`` for a name that is not there; ``not_found`` and ``bad_mask`` of mask files.
+    """
+    fields = dict(wanted)
+    like_original = bool(fields.pop("like_original", False))
+    known = list(RepairOptions.__dataclass_fields__)
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise UsageError("bad_option", f"repair has no option {unknown[0]}", hint=f"there are {', '.join(known)}")
+    spans = [
+        s if isinstance(s, Span) else Span(float(s[0]), float(s[1]), tuple(s[2:])) for s in fields.get("spans", ())
+    ]
+    files = [f if isinstance(f, MaskFile) else masks.read_mask(f) for f in fields.get("mask_files", ())]
+    options = RepairOptions(**{**fields, "spans": tuple(spans), "mask_files": tuple(files)})
+    for span in options.spans:
+        if not 0 <= span.start < span.stop:
+            raise UsageError("bad_option", f"span {span.start}:{span.stop} came, wanted start before stop, in seconds")
+    return options.like_original() if like_original else options
+
+
+def repair_recording(signal: Signal, recipe: Recipe, wanted: Mapping[str, Any], run: Run) -> Repaired:
+    """Fill the bad cells of a recording (`repair`) with options by name (`options_of`)."""
+    return repair(signal, recipe, options_of(wanted), run)
+
+
+def upsample_recording(signal: Signal, recipe: Recipe, wanted: Mapping[str, Any], run: Run) -> Repaired:
+    """Add electrodes to a recording, and fill its bad cells on the way.
+
+    Raises
+    ------
+    UsageError
+        ``bad_option`` if the option ``add`` is not there.
+    """
+    if not wanted.get("add"):
+        raise UsageError("bad_option", "nothing to add: neither names nor a number came", hint="--channels or --to")
+    return repair_recording(signal, recipe, wanted, run)
+
+
+def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> Repaired:
+    """Fill the bad cells of a recording, and add electrodes.
+
+    Parameters
+    ----------
+    signal : Signal
+        As read, at its own rate.
+    recipe : Recipe
+        Its steps on the whole recording are taken: pick, resample, filter, notch.
+    options : RepairOptions
+    run : callable
+        The network: gets the segments that have a bad cell, and the number of the draw.
+
+    Returns
+    -------
+    Repaired
+
+    Raises
+    ------
+    ChannelError
+        ``unknown_channels``, ``too_few_channels``, ``all_bad``.
+    RecordingError
+        ``too_short``.
+    """
+    prepared, missing = _prepared(signal, recipe)
+    recording = _with_added(prepared, options)
+    bounds = segments(recording.n_times, options.seconds, options.tail)
+    length = bounds[-1][1]
+    real = np.array([use.action != "filled" for use in _uses(recording)])
+    cells = _cells(recording, real, missing, length // PATCH, options)
+    volts = long_enough(recording.data, length).astype(np.float32)
+    scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
+    if options.flat is not None or options.noisy is not None:
+        cells = cells | odd_tokens(scaled.tokens, real, options.flat, options.noisy)
+        scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
+    windows = to_windows(recording, bounds, cells, scaled)
+    full, spread = _answers(windows, bounds, scaled, options, run)
+    kept = to_volts(np.clip(windows.data, -1, 1), bounds, scaled)
+    n_times = min(length, recording.n_times)
+    masked = np.repeat(cells, PATCH, axis=1)[:, :n_times]
+    full, kept = full[:, :n_times], kept[:, :n_times]
+    throughout = {name for name, row in zip(recording.ch_names, masked, strict=True) if row.all()}
+    return Repaired(
+        windows=windows,
+        hybrid=without_seams(np.where(masked, full, kept), masked),
+        full=full,
+        spread=None if spread is None else spread[:, :n_times],
+        cells=cells,
+        annotations=filled_annotations(masked, recording.ch_names, options.label),
+        bads=tuple(name for name in recording.bads if name not in throughout),
+        added=tuple(name for name, is_real in zip(recording.ch_names, real, strict=True) if not is_real),
+        means=scaled.means,
+        deviations=scaled.deviations,
+    )
+
+
+def at_own_rate(repaired: Repaired, signal: Signal) -> Array:
+    """Put filled cells into the recording as it was read: its rate, its reference, its filters.
+
+    Parameters
+    ----------
+    repaired : Repaired
+    signal : Signal
+        What `repair` got.
+
+    Returns
+    -------
+    ndarray, shape (n_channels of the signal + n_added, n_times)
+        Volts, float64. Every other sample is that of the recording, to the bit.
+    """
+    volts = signal.data
+    filled = kernels.resample(repaired.hybrid.astype(np.float64), RATE, signal.sfreq)
+    filled = np.pad(filled, ((0, 0), (0, max(0, signal.n_times - filled.shape[1]))), mode="edge")[:, : signal.n_times]
+    token = np.floor(np.arange(signal.n_times) / signal.sfreq * RATE / PATCH).astype(int)
+    inside = token < repaired.cells.shape[1]
+    masked = np.zeros(filled.shape, bool)
+    masked[:, inside] = repaired.cells[:, token[inside]]
+    out = [*volts]
+    for name, row, mask in zip(repaired.ch_names, filled, masked, strict=True):
+        if name in repaired.added:
+            out.append(row)
+        elif mask.any():
+            i = _row_of(signal, repaired, name)
+            out[i] = without_seams(np.where(mask, row, volts[i])[None], mask[None])[0]
+    return np.array(out)
+
+
+def _row_of(signal: Signal, repaired: Repaired, name: str) -> int:
+    """Find the row that a channel came from, whatever a recipe calls it."""
+    if name in signal.ch_names:
+        return signal.ch_names.index(name)
+    use = repaired.windows.plan.of(name)
+    before = {signal.plan.of(n): i for i, n in enumerate(signal.ch_names)}
+    return next(i for u, i in before.items() if u is not None and use is not None and u.sources == use.sources)
+
+
+def without_seams(values: Array, masked: Cells) -> Array:
+    """Tilt each filled stretch so that it begins and ends at its neighbours' values (A6).
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_channels, n_times)
+    masked : ndarray of bool, same shape
+        Channels that are filled throughout stay as they are.
+    """
+    out = np.array(values)
+    for row, mask in zip(out, masked, strict=True):
+        for start, stop in [] if mask.all() else masks.runs(mask):
+            left = row[start - 1] - row[start] if start else None
+            right = row[stop] - row[stop - 1] if stop < len(row) else None
+            if left is None or right is None:
+                row[start:stop] += right if left is None else left
+            elif stop - start == 1:
+                row[start] += (left + right) / 2
+            else:
+                tilt = np.linspace(0, 1, stop - start) * float(right - left)
+                row[start:stop] = (row[start:stop] + left) + tilt
+    return out
+
+
+def filled_annotations(masked: Cells, ch_names: Sequence[str], label: str) -> tuple[Annotation, ...]:
+    """Return one annotation per filled stretch, channels with the same one together; all channels: none is named."""
+    spans: dict[tuple[int, int], list[str]] = {}
+    for name, row in zip(ch_names, masked, strict=True):
+        for run in masks.runs(row):
+            spans.setdefault(run, []).append(name)
+    return tuple(
+        Annotation(start / RATE, (stop - start) / RATE, label, () if len(names) == len(ch_names) else tuple(names))
+        for (start, stop), names in sorted(spans.items())
+    )
+
+
+def _prepared(signal: Signal, recipe: Recipe) -> tuple[Signal, list[Span]]:
+    """Bridge what is not a number, then run the recipe's steps on the whole recording; return also what was bridged."""
+    missing = masks.missing_spans(signal.data, signal.ch_names, signal.sfreq)
+    if missing:
+        signal = replace(signal, data=_bridged(signal.data))
+    for step in recipe.steps:
+        if step.name == "cut":
+            break
+        if step.name in BEFORE:
+            signal = STEPS[step.name].function(signal, **step.options)
+    if len(signal.ch_names) < 3:
+        raise ChannelError(
+            "too_few_channels",
+            f"{signal.name}: {len(signal.ch_names)} channels with a position ({' '.join(signal.ch_names)}), wanted 3 or more",
+            hint="give positions (--montage NAME), or a recording with more electrodes",
+        )
+    return signal, missing
+
+
+def _bridged(volts: Array) -> Array:
+    """Replace NaN and infinity by straight lines between what is there; a channel without anything becomes zero."""
+    out = np.array(volts)
+    for row in out:
+        bad = ~np.isfinite(row)
+        if bad.all():
+            row[:] = 0.0
+        elif bad.any():
+            row[bad] = np.interp(np.flatnonzero(bad), np.flatnonzero(~bad), row[~bad])
+    return out
+
+
+def _with_added(signal: Signal, options: RepairOptions) -> Signal:
+    """Append rows of zeros for electrodes to add."""
+    have = (signal.ch_names, signal.ch_pos)
+    added: electrodes.Added = []
+    if isinstance(options.add, int):
+        if options.choice == "spread":
+            added = electrodes.spread(options.add, *have)
+        else:
+            added = electrodes.farthest(options.add, *have, options.frame)
+    elif options.add:
+        added = electrodes.named(options.add, signal.ch_names, options.frame)
+    if not added:
+        return signal
+    names = tuple(name for name, _ in added)
+    return replace(
+        signal,
+        data=np.concatenate([signal.data, np.zeros((len(added), signal.n_times))]),
+        ch_names=signal.ch_names + names,
+        ch_pos=np.concatenate([signal.ch_pos, [place for _, place in added]]),
+        scale=np.ones((1, 1)),
+        shift=np.zeros((1, 1)),
+        plan=replace(
+            signal.plan, uses=(*_uses(signal), *(ChannelUse("filled", name, (), "added: imputed") for name in names))
+        ),
+    )
+
+
+def _uses(signal: Signal) -> list[ChannelUse]:
+    return [signal.plan.of(name) or ChannelUse("kept", name, (name,)) for name in signal.ch_names]
+
+
+def _cells(signal: Signal, real: Cells, missing: list[Span], n_tokens: int, options: RepairOptions) -> Cells:
+    """Return the union of all that is bad, (n_channels, n_tokens)."""
+    names = signal.ch_names
+    throughout = [*(name for name in signal.bads if name in names), *options.blank, *options.bads]
+    out = masks.span_tokens(missing, names, n_tokens, RATE, 0.0) | np.repeat(~real[:, None], n_tokens, axis=1)
+    out[masks.rows_of(throughout, names, "the list of bads")] = True
+    spans = [
+        replace(s, ch_names=tuple(names[i] for i in masks.rows_of(s.ch_names, names, "a bad span")))
+        for s in options.spans
+    ]
+    if options.use_annotations:
+        spans += masks.annotated(signal.annotations)
+    out |= masks.span_tokens(spans, names, n_tokens, RATE, options.overlap)
+    for file in options.mask_files:
+        out |= masks.file_tokens(file, names, signal.n_times, n_tokens, options.overlap)
+    if out.all():
+        raise ChannelError(
+            "all_bad",
+            f"{signal.name}: every cell of every channel is bad, nothing is left to repair from",
+            hint="--bads",
+        )
+    return out
+
+
+def _answers(
+    windows: Windows, bounds: Bounds, scaled: Scaled, options: RepairOptions, run: Run
+) -> tuple[Float32, Float32 | None]:
+    """Sample what has to be sampled; return the mean over draws and their deviation in volts."""
+    if options.draws < 1:
+        raise UsageError("bad_option", f"draws = {options.draws} came, wanted 1 or more", hint="--draws 1")
+    assert windows.missing is not None
+    wanted = np.flatnonzero(windows.missing.any(axis=(1, 2)) | options.everything)
+    answers: list[Float32] = []
+    for draw in range(options.draws):
+        filled = np.clip(windows.data, -1, 1)
+        if len(wanted):
+            filled[wanted] = run(windows.take(wanted), draw)
+        answers.append(to_volts(filled, bounds, scaled))
+    if options.draws == 1:
+        return answers[0], None
+    return np.mean(answers, axis=0), np.std(answers, axis=0)

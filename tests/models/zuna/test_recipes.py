@@ -1,0 +1,48 @@
+"""ZUNA's two recipes: what they make of a recording, and that it can be undone."""
+
+import numpy as np
+import pytest
+
+from eegora.models.zuna.spec import SPEC, ZUNA, ZUNA11
+from eegora.recipes.recipe import prepare
+from eegora.recordings.read import to_signal
+from eegora.recordings.synthetic import synthetic_raw
+
+
+@pytest.fixture(scope="module")
+def signal():
+    return to_signal(synthetic_raw(13, 1, sfreq=250))
+
+
+def test_the_second_generations_is_the_default():
+    assert [recipe.name for recipe in SPEC.recipes] == ["zuna11", "zuna"]
+
+
+def test_segments_are_scaled_one_by_one(signal):
+    windows = prepare(signal, ZUNA11)
+    assert windows.data.shape == (3, 21, 1280)
+    assert windows.n_valid.tolist() == [1280, 1280, 768]
+    np.testing.assert_allclose(windows.data[:2].mean(axis=2), 0, atol=1e-6)
+    # 1 µV is added to each deviation, so they stay below 0.1.
+    deviation = windows.data[:2].std(axis=2)
+    volts = windows.scale[:2, :, 0] / 10
+    np.testing.assert_allclose(deviation, 0.1 * (volts - 1e-6) / volts, rtol=1e-5)
+
+
+def test_the_whole_recording_is_on_one_scale(signal):
+    windows = prepare(signal, ZUNA)
+    assert windows.data.shape == (2, 21, 1280)
+    assert np.unique(windows.scale).size == 1
+    np.testing.assert_allclose(windows.data.mean(axis=2), 0, atol=1e-6)
+    assert windows.data.std() == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize("recipe", [ZUNA11, ZUNA], ids=lambda r: r.name)
+def test_the_way_back_leads_to_filtered_volts(signal, recipe):
+    """Reference, scale and baseline are undone; resampling and the filter are not, and say so."""
+    windows = prepare(signal, recipe)
+    only = {}
+    prepare(signal, recipe, watch=lambda step, state: only.setdefault(step.name, state))
+    filtered = only["filter"].data[:, :1280]
+    np.testing.assert_allclose(windows.to_volts()[0], filtered, atol=2e-7 * np.abs(filtered).max() * 10)
+    assert windows.not_undone == ("resample", "filter")
