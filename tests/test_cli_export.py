@@ -10,10 +10,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from eegora.cli.main import main
-from eegora.model import find_recipe
 from eegora.models.luna.spec import SPEC
 from eegora.recipes.recipe import Recipe, prepare
 from eegora.recordings.read import load_signal
+from eegora.registry import find_recipe
 
 CASES = Path(__file__).parent / "data" / "recordings" / "cases"
 

@@ -12,12 +12,12 @@ from eegora.check import look as looking
 from eegora.check.fit import check_recording
 from eegora.check.look import look_at
 from eegora.errors import RecordingError, UsageError
-from eegora.model import find_recipe
 from eegora.recipes.recipe import Recipe, Step, prepare
 from eegora.recordings.channels import parse_label
 from eegora.recordings.read import load_signal
 from eegora.recordings.synthetic import TUH_NAMES, synthetic_raw
 from eegora.recordings.write import save_raw
+from eegora.registry import find_recipe
 
 
 def sentence(verdict, code):

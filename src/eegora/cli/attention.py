@@ -25,6 +25,7 @@ def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOp
     name = model_name(model.model, "attention")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_attention.safetensors", source, ENDINGS)
+    session.foresee(name, model, recording, path)
     signal, _ = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "attention")
@@ -37,7 +38,16 @@ def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOp
         show(top_channels_table(result))
     top = [[[name, round(float(weight), 6)] for name, weight in query] for query in result.top_channels()]
     session.done(
-        {"output": str(path), "task": "attention", "shape": list(result.data.shape), "top_channels": top},
+        {
+            "output": str(path),
+            "task": "attention",
+            "shape": list(result.data.shape),
+            "top_channels": top,
+            "untrained": ready.untrained,
+            "channels": windows.plan.to_dicts(),
+            "notes": list(result.provenance.notes),
+            "timings": session.timings,
+        },
         f"{path}: {' × '.join(map(str, result.data.shape))} (window × patch × query × channel)"
         + ("; UNTRAINED" if ready.untrained else ""),
     )

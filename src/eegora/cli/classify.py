@@ -32,6 +32,7 @@ def classify(
     name = model_name(model.model, "classify")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY)
+    session.foresee(name, model, recording, path)
     signal, _ = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "classify")

@@ -42,6 +42,7 @@ def embed(
     (name,) = names
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY)
+    session.foresee(name, model, recording, path, pooling)
     signal, _ = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "embed", every=every)
@@ -85,6 +86,8 @@ def _aligned(
         raise UsageError("bad_options", "--checkpoint goes with one model", hint="one --model")
     source = recording.recording
     path = output_path(session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",))
+    for name in names:
+        session.foresee(name, options, recording, path)
     signal, _ = session.read(recording)
     models = [session.load(name, options) for name in names]
     how = preparation(recording)

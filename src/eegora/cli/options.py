@@ -92,6 +92,9 @@ class RecordingOptions:
         None
     )
     sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None
+    non_finite: Annotated[
+        str, typer.Option(help="NaN and infinite samples: refuse, or interpolate (over 0.1 s at most).")
+    ] = "refuse"
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None
     set: Annotated[
         list[str] | None,

@@ -30,6 +30,7 @@ def reconstruct(
     name = model_name(model.model, "reconstruct")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_raw.fif", source, ENDINGS, ROOMY)
+    session.foresee(name, model, recording, path)
     signal, raw = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "reconstruct")

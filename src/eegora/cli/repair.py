@@ -94,6 +94,7 @@ def _run(
     name = model_name(model.model, task)
     source = recording.recording
     path = output_path(output, f"{source.stem}_desc-{task}_raw.fif", source, ENDINGS)
+    session.foresee(name, model, recording, path)
     signal, raw = session.read(recording)
     ready = session.load(name, model)
     how = preparation(recording)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, settings, words
 
@@ -74,6 +76,38 @@ class Session:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
+    def foresee(
+        self, name: str, model: ModelOptions, recording: RecordingOptions, path: Path, pooling: str | None = None
+    ) -> None:
+        """Find the mistakes that need neither the recording nor the network, before either is touched.
+
+        Raises
+        ------
+        UsageError, CheckpointError
+        """
+        from eegora import registry
+        from eegora.errors import CheckpointError, UsageError
+        from eegora.recipes.fill import POLICIES
+        from eegora.recipes.recipe import UNKNOWN
+
+        _, spec, _ = registry.find(name)
+        registry.find_recipe(spec, recording.recipe).checked()
+        given = (
+            ("non-finite", recording.non_finite, ("refuse", "interpolate")),
+            ("missing", recording.missing, POLICIES),
+            ("unknown", recording.unknown, UNKNOWN),
+        )
+        for option, value, known in (*given, ("pooling", pooling, tuple(spec.poolings))):
+            if value is not None and value not in known:
+                raise UsageError("bad_option", f"--{option} {value} came", hint=f"use one of {', '.join(known)}")
+        settings(recording.set)
+        for file in (model.checkpoint, model.config):
+            if file is not None and not file.exists():
+                raise CheckpointError("not_found", f"{file}: there is no such file", hint="check the path")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not os.access(folder, os.W_OK):
+            raise UsageError("cannot_write", f"cannot write {path}: {folder} is not writable", hint="-o another place")
+
     def load(self, name: str, options: ModelOptions) -> Model:
         """Load a model as the options say."""
         from eegora.compute.device import set_threads
@@ -95,12 +129,17 @@ class Session:
 
     def read(self, options: RecordingOptions) -> tuple[Signal, mne.io.BaseRaw]:
         """Read the recording that the options name."""
+        from eegora.recordings.checks import NonFinite
         from eegora.recordings.read import load_signal
         from eegora.recordings.source import marked_bad
 
         with self.phase("read the recording"):
             signal, raw = load_signal(
-                options.recording, units=options.units, sfreq=options.sfreq, montage=options.montage
+                options.recording,
+                units=options.units,
+                sfreq=options.sfreq,
+                montage=options.montage,
+                non_finite=cast(NonFinite, options.non_finite),
             )
             signal = marked_bad(signal, words(options.bads))
         self.detail(f"   {len(signal.ch_names)} channels, {signal.sfreq:g} Hz, {signal.seconds:.1f} s")
@@ -120,6 +159,11 @@ class Session:
 
         with self.phase("prepare the windows"):
             windows = model.prepare(signal, how, task=task, watch=watch)
+        reading = {name: getattr(options, name) for name in ("units", "sfreq", "montage")} | {
+            "bads": words(options.bads)
+        }
+        given = {name: value for name, value in reading.items() if value}
+        windows = replace(windows, choices={**windows.choices, **given})
         if self.output.verbose:
             from eegora.report.tables import electrode_table, plan_table, show
 

@@ -44,11 +44,13 @@ def open_array(path: Path, request: Request) -> tuple[mne.io.BaseRaw, Opened]:
     check_request(labels, request, path.name)
     sfreq = request.sfreq if request.sfreq is not None else beside.get("sfreq")
     if sfreq is None:
-        raise RecordingError("needs_sfreq", f"{path.name} states no sampling rate", hint="say it: sfreq=256")
+        raise RecordingError(
+            "needs_sfreq", f"{path.name} states no sampling rate", hint="--sfreq 256 (in Python sfreq=256)"
+        )
     stated = volts_per(str(beside.get("unit", "")))
     factors = [given_unit(request.units, label) or stated for label in labels]
     if None in factors:
-        raise RecordingError("needs_units", f"{path.name} states no unit", hint='say it: units="uV"')
+        raise RecordingError("needs_units", f"{path.name} states no unit", hint='--units uV (in Python units="uV")')
     volts = data.astype(np.float64) * np.array(factors, np.float64)[:, None]
     return raw_from_array(volts, labels, float(sfreq), path.name), Opened(request=request)
 

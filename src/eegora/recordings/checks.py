@@ -69,7 +69,7 @@ def finite(
         raise RecordingError(
             "non_finite",
             f"{recording}: not a number in {'; '.join(told[:3])}" + (" …" if len(told) > 3 else ""),
-            hint='repair the file, or read it with non_finite="interpolate"',
+            hint='repair the file, or --non-finite interpolate (in Python non_finite="interpolate")',
         )
     data, bads, notes = data.copy(), [], []
     for i, text in zip(hit, told, strict=True):

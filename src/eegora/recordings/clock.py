@@ -47,7 +47,7 @@ def no_clock(path: Path, sfreq: float | None, n_rows: int, *, has_times: bool) -
         ``needs_sfreq``.
     """
     if sfreq is None:
-        raise RecordingError("needs_sfreq", f"{path.name} has no time column", hint="say its rate: sfreq=256")
+        raise RecordingError("needs_sfreq", f"{path.name} has no time column", hint="--sfreq 256 (in Python sfreq=256)")
     notes = ("sfreq was given: the time column was not used",) if has_times else ()
     return Clock(sfreq, n_rows, np.arange(n_rows), notes=notes)
 
@@ -138,5 +138,5 @@ def _time_order(path: Path, lines: NDArray[np.int64], step: int, times: NDArray[
     return RecordingError(
         "time_order",
         f"{path.name}, line {lines[step + 1]}: time {times[step + 1]:g} after {times[step]:g}",
-        hint="repair the time column, or give sfreq= if its rows are in order and evenly spaced",
+        hint="repair the time column, or give --sfreq if its rows are in order and evenly spaced",
     )

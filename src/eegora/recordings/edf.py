@@ -115,7 +115,7 @@ def _units(path: Path, names: dict[str, Trace], request: Request) -> tuple[dict[
         raise RecordingError(
             "needs_units",
             f"{path.name}: no unit of voltage for {', '.join(untold[:4])}{' …' if len(untold) > 4 else ''}",
-            hint='say it: units="uV"',
+            hint='--units uV (in Python units="uV")',
         )
     return units, factors
 

@@ -225,7 +225,7 @@ def _factors(
             raise RecordingError(
                 "needs_units",
                 f"{path.name} states no unit, and a median standard deviation of {std:.3g} is neither volts nor µV",
-                hint='say it: units="uV"',
+                hint='--units uV (in Python units="uV")',
             )
         guess, name = (1.0, "volts") if std < 1e-3 else (1e-6, "µV")
         factors = [guess if factor is None else factor for factor in factors]
