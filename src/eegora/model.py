@@ -16,7 +16,7 @@ from eegora.compute.batching import in_batches
 from eegora.compute.device import Device
 from eegora.errors import ChannelError, CheckpointError, UsageError
 from eegora.mending import mend
-from eegora.preparation import Pace, Preparation, Progress
+from eegora.preparation import Pace, Preparation, Progress, cells_of
 from eegora.provenance import UNTRAINED, Provenance
 from eegora.recipes.recipe import Recipe, Watch, prepare
 from eegora.recordings.channels import nearest_names, same_electrode
@@ -95,7 +95,8 @@ class Model:
             ``unknown_recipe`` with the names there are; ``bad_recipe``.
         """
         how = how or Preparation()
-        recipe = registry.find_recipe(self.spec, how.recipe)
+        variant = self.spec.variant(self.variant)
+        recipe = registry.find_recipe(self.spec, how.recipe or (variant.recipe if variant else None))
         return recipe if how.every is None else recipe.with_options("cut", every=float(how.every))
 
     def window_seconds(self, how: Preparation | None = None) -> float:
@@ -214,7 +215,7 @@ class Model:
         """
         windows = self.prepare(source, how, task="reconstruct")
         if mask is not None:
-            windows = replace(windows, missing=_cells(mask, windows))
+            windows = replace(windows, missing=cells_of(mask, windows.data.shape))
         data = self._run("reconstruct", self._code.reconstruct, windows, how, batch_size, progress)
         return Reconstruction(data=data, windows=windows, provenance=self.provenance("reconstruct", windows, how))
 
@@ -441,15 +442,3 @@ class Model:
             notes=(*self.notes, *windows.notes, *((UNTRAINED,) if self.untrained else ())),
             options={**windows.choices, **(how.settings if how else {}), **options},
         )
-
-
-def _cells(mask: np.ndarray, windows: Windows) -> np.ndarray:
-    """Return a mask with one entry per cell of the windows."""
-    try:
-        return np.broadcast_to(np.asarray(mask, bool), windows.data.shape)
-    except ValueError:
-        raise UsageError(
-            "bad_mask",
-            f"a mask of shape {np.shape(mask)} does not fit windows of shape {windows.data.shape}",
-            hint="wanted one entry per window, channel and sample, or axes of length 1",
-        ) from None

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe
 
 Progress = Callable[[int, int], None]  # windows done, windows in all
@@ -59,3 +62,21 @@ class Preparation:
     exclude: Sequence[str] = ()
     every: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def cells_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a mask with one entry per cell of windows of this shape.
+
+    Raises
+    ------
+    UsageError
+        ``bad_mask``.
+    """
+    try:
+        return np.broadcast_to(np.asarray(mask, bool), shape)
+    except ValueError:
+        raise UsageError(
+            "bad_mask",
+            f"a mask of shape {np.shape(mask)} does not fit windows of shape {shape}",
+            hint="wanted one entry per window, channel and sample, or axes of length 1",
+        ) from None

@@ -46,3 +46,10 @@ def test_the_way_back_leads_to_filtered_volts(signal, recipe):
     filtered = only["filter"].data[:, :1280]
     np.testing.assert_allclose(windows.to_volts()[0], filtered, atol=2e-7 * np.abs(filtered).max() * 10)
     assert windows.not_undone == ("resample", "filter")
+
+
+def test_each_generation_has_its_own_default_recipe():
+    from eegora.models.zuna.spec import SPEC
+
+    assert [(v.name, v.recipe) for v in SPEC.variants] == [("1.1", None), ("1", "zuna")]
+    assert SPEC.recipes[0].name == "zuna11"

@@ -62,6 +62,7 @@ def _variant(name: str, repo: str, parameters: int, *, second: bool) -> Variant:
         ),
         parameters,
         trained=("embed", "reconstruct", "repair", "upsample"),
+        recipe=None if second else "zuna",
     )
 
 
