@@ -492,3 +492,11 @@ def test_reject_drops_large_windows() -> None:
     with pytest.raises(RecordingError, match="limit_uv") as error:
         reject(made, limit_uv=1.0)
     assert code_of(error) == "no_windows"
+
+
+def test_pick_takes_any_of_the_names_without_a_word() -> None:
+    picked = pick(recording(), names=("Oz", "C4", "Fp1"), missing="any")
+    assert picked.ch_names == ("C4", "Fp1")
+    assert picked.notes == ()
+    with pytest.raises(ChannelError):
+        pick(recording(), names=("Oz", "O1"), missing="any")

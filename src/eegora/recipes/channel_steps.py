@@ -36,7 +36,8 @@ def pick(
     names : sequence of str, optional
         Wanted electrodes; without it all electrodes of the recording.
     missing : str
-        What to do about wanted electrodes that the recording lacks: ``refuse``, ``skip``, or fill their rows:
+        What to do about wanted electrodes that the recording lacks: ``refuse``, ``skip``, ``any`` (skip without a word:
+        the names are all that a model knows, not what it needs), or fill their rows:
         ``zero``, ``nearest``, ``inverse-distance``, ``mean``, ``spline``.
     need_position : bool
         Take only electrodes whose position is known.
@@ -116,7 +117,7 @@ def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels
     sources = {row: _sources(state, row) for row in rows}
     made = [(row, label) for row, label in zip(rows, labels or rows, strict=True) if sources[row]]
     gone = [row for row in rows if not sources[row]]
-    if gone and (missing != "skip" or not made):
+    if gone and (missing not in ("skip", "any") or not made):
         lacking = [part for row in gone for part in row.split("-", 1) if _find(state, part) is None]
         raise _missing(state, f"derivations {', '.join(gone)} (no {', '.join(dict.fromkeys(lacking))})", ("skip",))
     pairs = [sources[row] for row, _ in made]
@@ -220,7 +221,7 @@ def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: 
         raise _missing(state, f"electrodes {', '.join(lacking)}", tuple(p for p in POLICIES if p != "refuse"))
     kept = [name for name in names if found[name] is not None]
     picked = _rows(state, [i for i in found.values() if i is not None], kept, "not in the recipe")
-    if not lacking:
+    if not lacking or missing == "any":
         return picked
     if missing == "skip":
         return noted(picked, f"{len(lacking)} of {len(names)} electrodes are missing: {', '.join(lacking)}")

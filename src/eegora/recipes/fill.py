@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eegora.errors import ChannelError
 from eegora.signal import Array
 
-POLICIES = ("refuse", "skip", "zero", "nearest", "inverse-distance", "mean", "spline")
+POLICIES = ("refuse", "skip", "any", "zero", "nearest", "inverse-distance", "mean", "spline")
 
 
 def weights(

@@ -182,7 +182,7 @@ DOWNSTREAM: Mapping[str, Downstream] = {
 _PRETRAINING = Recipe(
     "eegpt",
     (
-        Step("pick", {"names": VOCABULARY, "missing": "skip"}, "spec eegpt.md, section 4: channel ids by name"),
+        Step("pick", {"names": VOCABULARY, "missing": "any"}, "spec eegpt.md, section 4: channel ids by name"),
         Step("average_reference", {"over": "good"}, "spec eegpt.md, section 5: over the selected channels"),
         Step("resample", {"rate": 256.0}, "spec eegpt.md, section 5: pre-training's rate, properly resampled"),
         Step("scale", {"unit": "mV"}, "spec eegpt.md, section 5: millivolts"),
