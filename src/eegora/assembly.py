@@ -327,7 +327,8 @@ def fingerprint(spec: ModelSpec, code: ModelCode, network: torch.nn.Module, conf
         windows = _of_own_size(windows, *code.own_input(config))
     stages: Tensors = {}
     refusal = ""
-    tasks = [task for task in code.tasks(config) if task != "attention"]  # it reads what `embed` computes
+    # `attention` reads what `embed` computes; whole recordings are mended through `reconstruct`.
+    tasks = [task for task in code.tasks(config) if task not in ("attention", "repair", "upsample")]
     # Stages of one name are the same in every task but for the output.
     for task in tasks:
         try:

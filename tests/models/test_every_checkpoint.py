@@ -268,7 +268,7 @@ print(peak() - before, sum(p.numel() for p in loaded.network.parameters()))
 
 
 def test_peak_memory_of_loading_a_large_file(tmp_path):
-    """1.5 GB of zeros, of which the disk holds nothing: loading takes less than 1.15 times that."""
+    """A file of zeros, of which the disk holds nothing: loading takes 1.15 times it, and what the fold makes anew."""
     model, config = largest()
     file = tmp_path / "large.safetensors"
     entries, n_bytes = {}, 0
@@ -286,7 +286,18 @@ def test_peak_memory_of_loading_a_large_file(tmp_path):
     peak, n_numbers = map(int, done.stdout.split())
     assert n_bytes > 1.2e9
     assert n_numbers > 2e8
-    assert peak < 1.15 * n_bytes
+    assert peak < (1.15 + made_anew(model)) * n_bytes
+
+
+def made_anew(model):
+    """The share of a model's numbers that its fold writes into tensors of its own: joined or reordered matrices."""
+    code, config = registry.code(model), smallest(model)
+    layout = {k: v for k, v in code.layout(config).items() if v[1] != assembly.CONSTANT}
+    tensors = {k: torch.from_numpy(v) for k, v in synthetic_state_dict(layout).items()}
+    reading = assembly.read_as(code, tensors, "a synthetic checkpoint", config)
+    there = {t.data_ptr() for t in reading.tensors.values()}
+    folded = code.fold(reading.tensors, reading.config).values()
+    return sum(t.numel() for t in folded if t.data_ptr() not in there) / sum(t.numel() for t in folded)
 
 
 def largest():

@@ -235,7 +235,7 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
         ``tokens`` (1, S, 32) and ``indices`` (1, S, 4), or what `pack` returns for one window. For the task ``velocity``
         also ``noise`` (1, S, 32), ``t`` (1,) and, for a latent of zeros, ``unconditional``.
     task : str
-        ``embed`` or ``velocity``.
+        ``embed``, ``velocity``, or ``reconstruct``: then also the sampler's ``output``.
     """
     zuna = cast(Zuna, network)
     stages: Tensors = {}
@@ -254,6 +254,8 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
         latent = torch.zeros_like(latent) if "unconditional" in inputs else latent
         note = _keeping(stages, "dec.", zuna.config["head_dim"])
         stages["velocity"] = decoder(z, latent, float(inputs["t"].item()), rotary, note)[0]
+    elif task == "reconstruct" and "steps" in inputs:
+        stages["output"] = reconstruct(network, inputs)[0]
     return stages
 
 
