@@ -116,7 +116,7 @@ class _Bench:
         self.load: Callable[[str], assembly.Loaded]
         self.peer: Peer | None = None
         self.folder = tempfile.TemporaryDirectory()
-        self.same = False
+        self.comparable: Callable[[torch.Tensor], torch.Tensor | None]
 
     @classmethod
     def prepared(cls, name: str, plan: Plan) -> _Bench:
@@ -162,7 +162,7 @@ class _Bench:
             "checkpoint": str(self.plan.checkpoint or path),
         }
         self.peer = Peer(self.plan.peers, script, arguments, self.device.name)
-        self.same = import_module(f"eegora.models.{folder}.peer").SAME
+        self.comparable = import_module(f"eegora.models.{folder}.peer").comparable
 
     def rows(self, threads: int) -> list[dict[str, Any]]:
         """Measure every batch on this number of threads."""
@@ -231,7 +231,7 @@ class _Bench:
         if self.peer is not None:
             row["against_peer"] = ratio(times["peer"], times["ours"])
             row["peer_roofline"] = round(work / times["peer"].median / rate, 3)
-            row["peer_max_abs_diff"] = self._peer_distance(results["ours"]) if self.same else None
+            row["peer_max_abs_diff"] = self._peer_distance(results["ours"])
         return row | {"ms": {way: found.record() for way, found in times.items()}}
 
     def _inputs(self, batch: int, place: Device) -> tuple[np.ndarray, Inputs]:
@@ -247,15 +247,16 @@ class _Bench:
         return packed["x"].numpy() if "x" in packed else noise, placed
 
     def _peer_distance(self, ours: torch.Tensor) -> float | None:
-        """Return the largest difference from the peer's result where both have the same shape."""
+        """Return the largest difference from the peer's result; None where it computes something else."""
         import torch
 
         assert self.peer is not None
+        mine = self.comparable(ours.float().cpu())
+        if mine is None:
+            return None
         path = Path(self.folder.name) / "output.npy"
         self.peer.save(path)
-        theirs = torch.from_numpy(np.load(path))
-        mine = ours.float().cpu().reshape(len(ours), -1)
-        return _distance(mine, theirs.reshape(len(theirs), -1))[0] if mine.numel() == theirs.numel() else None
+        return _distance(mine, torch.from_numpy(np.load(path)))[0]
 
     def close(self) -> None:
         """End the peer and remove what was written for it."""

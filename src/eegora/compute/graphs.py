@@ -7,6 +7,7 @@ Knows when a recording can be trusted; anything that cannot be recorded runs as 
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,19 +112,28 @@ class Graphs:
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
         try:
-            with torch.cuda.graph(graph, pool=self._pool):  # type: ignore[arg-type]
+            # A recording that breaks off warns that it is empty; as an error, that would leave torch's generator mid-way.
+            with warnings.catch_warnings(action="ignore"), torch.cuda.graph(graph, pool=self._pool):  # type: ignore[arg-type]
                 output = self.function(network, fixed)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             self.refused[key] = str(error).splitlines()[0]
-            torch.cuda.synchronize()
+            _close_recording()
             return None
         captured = Captured(graph, fixed, output)
         if not _same(captured.replay(inputs), expected):
             self.refused[key] = "a replay gave another result"
             return None
         return captured
+
+
+def _close_recording() -> None:
+    """Make a recording of nothing much: one that broke off leaves torch's generator believing that it is still recorded."""
+    torch.cuda.synchronize()
+    value = torch.zeros(1, device="cuda")
+    with torch.cuda.graph(torch.cuda.CUDAGraph()):
+        value.add_(1)
 
 
 def _addresses(network: nn.Module) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ Way = Callable[[], Tensor]
 Pair = tuple[Way, Way]
 Clock = Callable[[], float]
 
+NOTHING = (0, 0)  # no matrix has been packed
 ROWS = 4096  # what the packed order is chosen for; measured to serve all numbers of rows equally well
 SMALL = 500_000  # multiplications below which calling costs more than packing saves
 # Rows, inputs, outputs of the products that are timed: one window's tokens to a batch's, narrow to wide.
@@ -83,14 +85,29 @@ class PrepackedLinear(nn.Linear):
         ):
             return None
         state = (id(weight), 0 if weight.is_inference() else weight._version)
-        if self.packed is None or self.packed_from != state:
-            self.packed, self.packed_from = _packed(weight), state
+        if self.packed_from != state:
+            self.packed, self.packed_from = _packed(weight) if self._is_plain(x) else None, state
         return self.packed
+
+    def _is_plain(self, x: Tensor) -> bool:
+        """Say whether a subclass, whose forward is its own, computes what a linear map does."""
+        if type(self) is PrepackedLinear:
+            return True
+        rows = x.reshape(-1, x.shape[-1])[:2]
+        return torch.equal(super().forward(rows), F.linear(rows, self.weight, self.bias))
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Forget the packed matrix where torch moves or converts the parameters."""
-        self.packed = None
+        self.packed, self.packed_from = None, NOTHING
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+
+@cache
+def _prepacked(kind: Any) -> Any:
+    """Return a class that is `PrepackedLinear` and also what it was."""
+    if kind is nn.Linear:
+        return PrepackedLinear
+    return type(f"Prepacked{kind.__name__}", (PrepackedLinear, kind), {})
 
 
 def prepack(network: nn.Module, choice: Choice | None = None) -> None:
@@ -99,8 +116,7 @@ def prepack(network: nn.Module, choice: Choice | None = None) -> None:
     Parameters
     ----------
     network : torch.nn.Module
-        Changed in place: its ``nn.Linear`` modules become `PrepackedLinear`. Subclasses are left alone, except those that
-        say ``prepackable = True`` because they compute what ``nn.Linear`` computes.
+        Changed in place: its ``nn.Linear`` modules become `PrepackedLinear`.
     choice : Choice, optional
         Default: timed once per machine and kept in the cache folder.
     """
@@ -108,9 +124,10 @@ def prepack(network: nn.Module, choice: Choice | None = None) -> None:
     if choice == Choice():
         return
     for module in network.modules():
-        if type(module) is nn.Linear or (isinstance(module, nn.Linear) and getattr(module, "prepackable", False)):
-            module.__class__ = PrepackedLinear
-            module.choice, module.packed, module.packed_from = choice, None, (0, 0)  # type: ignore[assignment]
+        if isinstance(module, nn.Linear) and not isinstance(module, PrepackedLinear):
+            kind: Any = type(module)  # type: ignore[arg-type]
+            module.__class__ = _prepacked(kind)
+            module.choice, module.packed, module.packed_from = choice, None, NOTHING  # type: ignore[assignment]
 
 
 def _packed(weight: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 MULTIPLE = 8  # of features per head: what fused kernels of GPUs ask for
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def self_attention(heads: Tensor, n_read: int | None = None) -> Tensor:
     """Return softmax(q kᵀ / √d) v.
 
     On a GPU an odd head size is filled up with zeros, which change no score and are cut off again; on a CPU that was
@@ -16,16 +16,17 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     Parameters
     ----------
-    q : Tensor, shape (batch, head, n_queries, d)
-    k, v : Tensor, shape (batch, head, n_keys, d)
+    heads : Tensor, shape (3, batch, head, length, d)
+        Queries, keys and values.
+    n_read : int, optional
+        Only the first so many queries; default: all.
 
     Returns
     -------
-    Tensor, shape (batch, head, n_queries, d)
+    Tensor, shape (batch, head, length or n_read, d)
     """
-    d = q.shape[-1]
-    missing = -d % MULTIPLE
-    if not missing or not q.is_cuda:
-        return F.scaled_dot_product_attention(q, k, v)
-    q, k, v = (F.pad(x, (0, missing)) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v, scale=d**-0.5)[..., :d]
+    d = heads.shape[-1]
+    if heads.is_cuda and d % MULTIPLE:
+        heads = F.pad(heads, (0, -d % MULTIPLE))
+    q, k, v = heads
+    return F.scaled_dot_product_attention(q[:, :, :n_read], k, v, scale=d**-0.5)[..., :d]

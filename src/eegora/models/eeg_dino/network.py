@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eegora.layers.attention import attention
+from eegora.layers.attention import self_attention
 from eegora.layers.linear import linear_gelu
 
 Note = Callable[[str, Tensor], None]
@@ -97,8 +97,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, n_read: int | None = None, note: Note = ignore) -> Tensor:
         """Map (B, L, D) to the same, or to the first `n_read` tokens of it."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).transpose(1, 3).unbind(2)
-        context = attention(q[:, :, :n_read], k, v).transpose(1, 2).flatten(2)
+        heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        context = self_attention(heads, n_read).transpose(1, 2).flatten(2)
         note("attn_context", context)
         out: Tensor = self.out(context)
         return out

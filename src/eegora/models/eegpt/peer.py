@@ -6,7 +6,6 @@ import importlib
 from typing import Any
 
 PACKAGE = "braindecode"
-SAME = False  # whether it computes what we compute from the same file
 
 
 def make(
@@ -33,5 +32,10 @@ def make(
 
 
 def embedding(output: Any) -> Any:
-    """Return the summary tokens."""
+    """Return the output as it is."""
     return output
+
+
+def comparable(ours: Any) -> Any:
+    """Return None: the peer computes another function of its parameters."""
+    return None

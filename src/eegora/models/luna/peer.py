@@ -9,7 +9,6 @@ import importlib
 from typing import Any
 
 PACKAGE = "braindecode"
-SAME = False  # whether it computes what we compute
 
 
 def make(
@@ -28,3 +27,8 @@ def make(
 def embedding(output: Any) -> Any:
     """Return the output as it is."""
     return output
+
+
+def comparable(ours: Any) -> Any:
+    """Return None: the peer computes another function of its parameters."""
+    return None
