@@ -125,7 +125,7 @@ def prepack(network: nn.Module, choice: Choice | None = None) -> None:
         return
     for module in network.modules():
         if isinstance(module, nn.Linear) and not isinstance(module, PrepackedLinear):
-            kind: Any = type(module)  # type: ignore[arg-type]
+            kind: Any = type(module)
             module.__class__ = _prepacked(kind)
             module.choice, module.packed, module.packed_from = choice, None, NOTHING  # type: ignore[assignment]
 
