@@ -143,7 +143,7 @@ class Model:
                 windows = prepare_source(
                     source,
                     lambda part: prepare(part, recipe, missing=how.missing, unknown=how.unknown, watch=watch),
-                    exclude=(how.exclude,) if isinstance(how.exclude, str) else how.exclude,
+                    exclude=how.exclude,
                 )
             except ChannelError as error:
                 raise self._ways_on(error) from None

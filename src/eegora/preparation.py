@@ -63,6 +63,11 @@ class Preparation:
     every: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Take one name for a list of one: a text would be read letter by letter."""
+        if isinstance(self.exclude, str):
+            object.__setattr__(self, "exclude", (self.exclude,))
+
 
 def cells_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return a mask with one entry per cell of windows of this shape.

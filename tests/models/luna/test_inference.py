@@ -335,3 +335,9 @@ def test_one_output_is_a_probability_of_its_own(raw):
     assert result.multilabel
     assert set(result.predicted) <= {"seizure", "none"}
     assert [p == "seizure" for p in result.predicted] == (result.probabilities[:, 0] >= 0.5).tolist()
+
+
+def test_one_excluded_name_is_not_read_letter_by_letter(tiny, raw):
+    windows = tiny.prepare(raw, Preparation(recipe="luna-unipolar", exclude="A1"))
+    assert "A1" not in windows.ch_names
+    assert windows.choices["exclude"] == ["A1"]
