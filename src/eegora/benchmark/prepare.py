@@ -1,0 +1,186 @@
+"""The benchmark of preparation: our steps beside the same calls of MNE, in turn in one process. Knows no model.
+
+The workloads and their bars are those of spec preprocessing.md, section 11. MNE is imported where it is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegora.benchmark.measure import Sample, in_turn, ratio, timed
+from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.signal import Array
+
+if TYPE_CHECKING:
+    import mne
+
+RATE = 256.0
+SECONDS = 5.0
+WARMUP = 2
+RECIPE = Recipe(
+    "benchmark",
+    (
+        Step("pick", {"need_position": True, "unknown": "drop"}),
+        Step("resample", {"rate": RATE}),
+        Step("filter", {"l_freq": 0.5}),
+        Step("average_reference", {"over": "good"}),
+        Step("zscore", {"over": "global"}),
+        Step("cut", {"seconds": SECONDS, "reject_by_annotation": True}),
+        Step("baseline"),
+        Step("divide", {"by": 10.0}),
+    ),
+)
+SMALL = "Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8".split()
+LARGE = (
+    "Fp1 Fpz Fp2 AF7 AF3 AFz AF4 AF8 F7 F5 F3 F1 Fz F2 F4 F6 F8 FT7 FC5 FC3 FC1 FCz FC2 FC4 FC6 FT8 T7 C5 C3 C1 Cz C2 C4"
+    " C6 T8 TP7 CP5 CP3 CP1 CPz CP2 CP4 CP6 TP8 P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2 Iz F9 F10"
+).split()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing to time.
+
+    Parameters
+    ----------
+    name : str
+    ch_names : sequence of str
+    seconds, sfreq : float
+    bar : float
+        How many times faster than MNE we must be, on one thread.
+    reading : bool
+        Whether reading the file counts.
+    """
+
+    name: str
+    ch_names: Sequence[str]
+    seconds: float
+    sfreq: float
+    bar: float
+    reading: bool = False
+
+
+WORKLOADS = (
+    Workload("12 channels, 15 s at 256 Hz", SMALL, 15.0, 256.0, 6.0),
+    Workload("12 channels, 15 s, 512 to 256 Hz", SMALL, 15.0, 512.0, 4.0),
+    Workload("64 channels, 10 min, 512 to 256 Hz", LARGE, 600.0, 512.0, 2.0),
+    Workload("read and prepare 12 channels, 15 s at 256 Hz", SMALL, 15.0, 256.0, 3.4, reading=True),
+)
+
+
+def rows(
+    runs: int = 20, threads: Sequence[int] = (1,), workloads: Sequence[Workload] = WORKLOADS
+) -> list[dict[str, Any]]:
+    """Measure every workload on every number of threads.
+
+    Parameters
+    ----------
+    runs : int
+        Rounds that count; a long workload ends after a minute, but not before the third.
+    threads : sequence of int
+        What our kernels may use. MNE stays on one: its own ``n_jobs`` makes this work slower (section 11).
+    workloads : sequence of Workload
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``threads``, ``peer_ms`` and ``ours_ms`` (medians), ``ratio``, ``low`` and ``high`` (range over the rounds),
+        ``bar``, ``max_abs_diff`` (of the windows, in their unit), ``scale`` (their largest value), ``clock``.
+    """
+    import mne
+
+    found = []
+    with tempfile.TemporaryDirectory() as folder, mne.use_log_level("ERROR"):
+        for workload in workloads:
+            path = _recording(workload, Path(folder))
+            for n in threads:
+                with _threads(n):
+                    found.append(_row(workload, path, runs, n))
+    return found
+
+
+def _row(workload: Workload, path: Path, runs: int, threads: int) -> dict[str, Any]:
+    """Time one workload, both ways in turn, and compare what they made."""
+    import mne
+
+    from eegora.recordings.read import load_signal
+
+    made: dict[str, Array] = {}
+    loaded = mne.io.read_raw_fif(path, preload=True)
+    signal, _ = load_signal(path)
+
+    def peer() -> Sample:
+        raw = None if workload.reading else loaded.copy()  # MNE works in place
+
+        def run() -> None:
+            made["peer"] = _by_mne(mne.io.read_raw_fif(path, preload=True) if raw is None else raw)
+
+        return timed(run)
+
+    def ours() -> Sample:
+        def run() -> None:
+            made["ours"] = prepare(load_signal(path)[0] if workload.reading else signal, RECIPE).data
+
+        return timed(run)
+
+    clock = "cpu" if threads == 1 else "wall"
+    times = in_turn({"peer": peer, "ours": ours}, warmup=WARMUP, runs=runs, judged=clock)
+    return {
+        "name": workload.name,
+        "threads": threads,
+        "peer_ms": round(times["peer"].median, 3),
+        "ours_ms": round(times["ours"].median, 3),
+        **ratio(times["peer"], times["ours"]),
+        "bar": workload.bar,
+        "max_abs_diff": float(np.abs(made["peer"] - made["ours"]).max()),
+        "scale": float(np.abs(made["peer"]).max()),
+        "clock": clock,
+    }
+
+
+def _by_mne(raw: mne.io.BaseRaw) -> Array:
+    """Do what `RECIPE` does by the calls of MNE that it is equal to, shape (n_windows, n_channels, n_times), float32."""
+    import mne
+
+    raw.resample(RATE)
+    raw.filter(0.5, None)
+    raw.set_eeg_reference("average", projection=False)
+    data = raw.get_data()
+    mean, deviation = data.mean(), data.std()
+    raw.apply_function(lambda values: (values - mean) / deviation, channel_wise=False)
+    epochs = mne.make_fixed_length_epochs(raw, duration=SECONDS, preload=True)
+    epochs.apply_baseline((None, None))
+    return np.asarray(epochs.get_data(copy=False) / 10.0, dtype=np.float32)
+
+
+def _recording(workload: Workload, folder: Path) -> Path:
+    """Write the workload's recording, seeded."""
+    from eegora.recordings.synthetic import synthetic_raw
+    from eegora.recordings.write import save_raw
+
+    path = folder / f"{len(workload.ch_names)}_{workload.sfreq:g}_raw.fif"
+    if not path.exists():
+        save_raw(synthetic_raw(workload.seconds, 0, workload.ch_names, workload.sfreq), path)
+    return path
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """Let our kernels use so many threads."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(n)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
