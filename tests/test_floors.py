@@ -10,7 +10,7 @@ FLOORS = (
     ("errors", "plan", "signal", "windows", "provenance"),
     ("recordings", "recipes", "checkpoints", "layers", "compute", "results"),
     ("spec", "models"),
-    ("registry", "assembly", "preparation", "mending", "model", "loading"),
+    ("registry", "assembly", "preparation", "mending", "running", "model", "loading"),
     ("check", "corpus", "parity", "benchmark", "probe", "compare", "report"),
     ("cli", "__main__", "__init__"),
 )
@@ -26,6 +26,8 @@ ALONGSIDE = {
     ("model", "registry"),
     ("model", "preparation"),
     ("model", "mending"),
+    ("model", "running"),
+    ("running", "preparation"),
     ("mending", "preparation"),
     ("mending", "model"),
     ("__main__", "cli"),

@@ -328,13 +328,13 @@ def fingerprint(spec: ModelSpec, code: ModelCode, network: torch.nn.Module, conf
     stages: Tensors = {}
     refusal = ""
     # `attention` reads what `embed` computes; whole recordings are mended through `reconstruct`.
-    tasks = [task for task in code.tasks(config) if task not in ("attention", "repair", "upsample")]
+    tasks = [task for task in code.tasks(config) if task not in ("attention", "decode", "repair", "upsample")]
     # Stages of one name are the same in every task but for the output.
     for task in tasks:
         try:
             inputs = {
                 name: value.double() if value.is_floating_point() else value
-                for name, value in code.pack(windows, {**config, **QUICK}).items()
+                for name, value in code.packed(task, windows, {**config, **QUICK}).items()
             }
             with torch.inference_mode():
                 found = code.trace(network, inputs, task)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegora import registry
-from eegora.compute.batching import in_batches
 from eegora.compute.device import Device
 from eegora.errors import ChannelError, CheckpointError, UsageError
 from eegora.mending import mend
@@ -25,6 +25,7 @@ from eegora.results.classification import Classification
 from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
 from eegora.results.repair import Repair
+from eegora.running import inputs_of, run_windows
 from eegora.spec import ModelCode, ModelSpec
 from eegora.windows import Windows
 
@@ -176,7 +177,7 @@ class Model:
             Axes as the model's spec names them; `pool` makes one vector per window.
         """
         windows = self.prepare(source, how)
-        data = self._run("embed", self._code.embed, windows, how, batch_size, progress)
+        data = self._run("embed", self._code.embed, windows, how, Pace(batch_size, progress))
         labels = self._code.labels
         return Embeddings(
             data=data,
@@ -216,7 +217,7 @@ class Model:
         windows = self.prepare(source, how, task="reconstruct")
         if mask is not None:
             windows = replace(windows, missing=cells_of(mask, windows.data.shape))
-        data = self._run("reconstruct", self._code.reconstruct, windows, how, batch_size, progress)
+        data = self._run("reconstruct", self._code.reconstruct, windows, how, Pace(batch_size, progress))
         return Reconstruction(data=data, windows=windows, provenance=self.provenance("reconstruct", windows, how))
 
     def classify(
@@ -241,7 +242,7 @@ class Model:
             Sigmoid per class instead of softmax over classes; a head with one output always takes the sigmoid.
         """
         windows = self.prepare(source, how, task="classify")
-        logits = self._run("classify", self._code.classify, windows, how, batch_size, progress)
+        logits = self._run("classify", self._code.classify, windows, how, Pace(batch_size, progress))
         n_classes = logits.shape[-1]
         known = self._code.classes
         named = (
@@ -277,7 +278,7 @@ class Model:
     def attention(self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None) -> Attention:
         """Return how much the model looks at each channel: (window, patch, query, channel)."""
         windows = self.prepare(source, how, task="attention")
-        data = self._run("attention", self._code.attention, windows, how, batch_size, None)
+        data = self._run("attention", self._code.attention, windows, how, Pace(batch_size))
         return Attention(
             data=data,
             ch_names=windows.ch_names,
@@ -326,12 +327,11 @@ class Model:
 
     def answer(self, windows: Windows, how: Preparation, pace: Pace) -> np.ndarray:
         """Return what the model makes of windows, in their own units: (n_windows, n_channels, n_times)."""
-        return self._run("reconstruct", self._code.reconstruct, windows, how, pace.batch_size, pace.progress)
+        return self._run("reconstruct", self._code.reconstruct, windows, how, pace)
 
     def inputs(self, windows: Windows, how: Preparation | None = None) -> dict[str, np.ndarray]:
         """Return the tensors that go into the network for these windows, one entry per window each."""
-        packed = {name: tensor.numpy() for name, tensor in self._code.pack(windows, self._settings(how)).items()}
-        return {name: np.broadcast_to(values, (len(windows), *values.shape[1:])) for name, values in packed.items()}
+        return inputs_of(self._code, windows, self._settings(how))
 
     def _settings(self, how: Preparation | None) -> dict[str, Any]:
         """Lay the settings of a call over the configuration.
@@ -357,19 +357,11 @@ class Model:
         function: Callable[..., torch.Tensor] | None,
         windows: Windows,
         how: Preparation | None,
-        batch_size: int | None,
-        progress: Progress | None,
+        pace: Pace,
+        **given: np.ndarray,
     ) -> np.ndarray:
-        function = self.able(task, function)
-        inputs = self._code.pack(windows, self._settings(how))
-        parts = []
-        done = 0
-        for part in in_batches(lambda batch: function(self.network, batch), inputs, self.device, batch_size):
-            parts.append(part.numpy())
-            done += len(part)
-            if progress is not None:
-                progress(done, len(windows))
-        return np.concatenate(parts)
+        run = partial(self.able(task, function), self.network)
+        return run_windows(self._code, task, run, windows, self._settings(how), self.device, pace, given)
 
     def able(self, task: str, function: Callable[..., Any] | None) -> Callable[..., Any]:
         """Return a task's function, or say which models or checkpoints have it."""

@@ -25,7 +25,8 @@ Inputs = dict[str, "torch.Tensor"]
 Tensors = dict[str, "torch.Tensor"]
 Run = Callable[["Windows", int], "Array"]  # windows and the number of a draw → what the model makes of them
 
-TASKS = ("embed", "reconstruct", "classify", "repair", "upsample", "attention")
+TASKS = ("embed", "reconstruct", "decode", "classify", "repair", "upsample", "attention")
+SAMPLED = ("reconstruct", "decode")  # what `ModelCode.drawn` is for
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,13 @@ class ModelCode:
     pack : (windows, config and settings of the call) → dict of CPU tensors
         Everything the network needs: a leading window axis, or one of length 1 that all windows share.
     embed, reconstruct, classify, attention : (network, inputs) → tensor
+        The names and shapes of the inputs decide what is computed: a function reads no value back from its device.
+    decode : (network, inputs) → tensor
+        As `reconstruct`, from ``latent`` among the inputs: what `embed` gave for these windows.
+    drawn : (windows, config and settings of the call) → dict of CPU tensors
+        What `reconstruct` and `decode` need beside `pack`'s: noise and the like.
+    own_length : bool
+        A window that is shorter than the others runs at its own length: `pack` gets windows of one length.
     repair, upsample : (signal, recipe, what is wanted, run) → a repaired recording
         Whole recordings; `run` takes windows and the number of a draw through `reconstruct`.
     trace : (network, inputs, task) → {stage: tensor}
@@ -155,11 +163,19 @@ class ModelCode:
     classes: Callable[[Config], tuple[str, ...]] | None = None
     trusted: Callable[[Config, Config], tuple[dict[str, Any], tuple[str, ...]]] | None = None
     publish: Callable[[Tensors], Tensors] | None = None
+    drawn: Callable[[Windows, Config], Inputs] | None = None
+    own_length: bool = False
     reconstruct: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
+    decode: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     classify: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     attention: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     repair: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
     upsample: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
+
+    def packed(self, task: str, windows: Windows, config: Config) -> Inputs:
+        """Return all inputs of a task's function: `pack`'s, and `drawn`'s where it samples."""
+        inputs = self.pack(windows, config)
+        return inputs | self.drawn(windows, config) if self.drawn is not None and task in SAMPLED else inputs
 
 
 class ReferenceCase(Protocol):

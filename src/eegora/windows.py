@@ -102,6 +102,10 @@ class Windows:
         data = self.data if data is None else data
         return np.asarray(data * self.scale + self.shift)
 
+    def by_length(self) -> list[NDArray[np.intp]]:
+        """Return the rows of windows with equally many samples that are data, the longest windows first."""
+        return [np.flatnonzero(self.n_valid == n) for n in sorted(set(self.n_valid.tolist()), reverse=True)]
+
     def take(self, rows: slice | Sequence[int] | NDArray[np.intp]) -> Windows:
         """Return some of the windows."""
         pick = np.arange(len(self))[rows]

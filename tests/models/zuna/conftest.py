@@ -9,11 +9,15 @@ from safetensors.numpy import save_file
 
 from eegora import assembly
 from eegora.checkpoints.synthetic import read_manifest, synthetic_state_dict
+from eegora.compute.device import choose_device
 from eegora.models.zuna.inference import CODE
+from eegora.preparation import Pace
 from eegora.recordings.positions import head_position
+from eegora.running import run_windows
 from eegora.windows import Windows
 
 VECTORS = Path(__file__).parent / "vectors"
+CPU = choose_device("cpu", "float64")
 NAMES = ("Fp1", "Fp2", "C3", "C4", "O1")
 
 
@@ -48,7 +52,17 @@ def double(inputs):
 
 
 def pack(loaded, source, **settings):
-    return double(CODE.pack(source, {**loaded.config, **settings}))
+    """All that the sampler needs."""
+    return double(CODE.packed("reconstruct", source, {**loaded.config, **settings}))
+
+
+def run(loaded, task, source, given=None, **settings):
+    """Run a task as `Model` does: windows of one length together."""
+
+    def call(inputs):
+        return getattr(CODE, task)(loaded.network, inputs)
+
+    return run_windows(CODE, task, call, source, {**loaded.config, **settings}, CPU, Pace(), given)
 
 
 @pytest.fixture(scope="session")

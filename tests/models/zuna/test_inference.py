@@ -1,5 +1,6 @@
 """ZUNA's inputs and answers: tokens and their order, shapes, batches, shorter windows, noise, and what is refused."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -8,16 +9,17 @@ import torch
 
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.models.zuna import inference
-from eegora.models.zuna.inference import CODE, by_channel, position_bins, to_tokens, token_indices
-from tests.models.zuna.conftest import NAMES, double, pack, tiny, windows
+from eegora.models.zuna.inference import CODE
+from eegora.models.zuna.tokens import by_channel, position_bins, to_tokens, token_indices
+from tests.models.zuna.conftest import NAMES, double, pack, run, tiny, windows
 
 
 def embed(loaded, source, **settings):
-    return CODE.embed(loaded.network, pack(loaded, source, **settings)).numpy()
+    return run(loaded, "embed", source, **settings)
 
 
 def reconstruct(loaded, source, **settings):
-    return CODE.reconstruct(loaded.network, pack(loaded, source, **{"steps": 3, **settings})).numpy()
+    return run(loaded, "reconstruct", source, **{"steps": 3, **settings})
 
 
 def test_tokens_in_both_orders():
@@ -27,7 +29,7 @@ def test_tokens_in_both_orders():
     assert torch.equal(by_name[0, 1], signal[0, 0, 32:])
     for order, tokens in (("A", by_time), ("B", by_name)):
         assert torch.equal(by_channel(tokens, 3, order).flatten(2), signal)
-    indices = token_indices(torch.tensor([[[1, 2, 3], [4, 5, 6]]]), 2, "A")
+    indices = token_indices(torch.tensor([[[1, 2, 3], [4, 5, 6]]]), torch.arange(2)[None], "A")
     assert indices[0].tolist() == [[1, 2, 3, 0], [4, 5, 6, 0], [1, 2, 3, 1], [4, 5, 6, 1]]
 
 
@@ -116,11 +118,30 @@ def test_guidance_and_steps_are_settings(second):
 
 
 def test_latents_become_signal_again(second):
-    source = windows(3, n_valid=[128, 128, 96])
-    inputs = pack(second, source, steps=3)
-    latents = CODE.embed(second.network, inputs)
-    again = CODE.reconstruct(second.network, inputs | {"latent": latents})
-    np.testing.assert_allclose(again.numpy(), CODE.reconstruct(second.network, inputs).numpy(), atol=1e-12)
+    source = windows(3, n_valid=[128, 96, 128])
+    latents = embed(second, source)
+    again = run(second, "decode", replace(source, data=0 * source.data), {"latent": latents}, steps=3, cfg=2.0)
+    np.testing.assert_allclose(again, reconstruct(second, source, cfg=2.0), atol=1e-12)
+
+
+def test_nothing_decides_the_flow_but_names_and_shapes(second):
+    """On the meta device there is no value to read: whoever needs one fails."""
+    inputs = pack(second, windows(2), steps=3, cfg=2.0)
+    assert inputs["cfg"].item() == 2_000_000
+    meta = {name: value.to("meta") for name, value in inputs.items()}
+    network = copy.deepcopy(second.network).to("meta")
+    assert CODE.embed(network, meta).shape == (2, 5, 4, 32)
+    assert CODE.reconstruct(network, meta).shape == (2, 5, 128)
+    latent = torch.empty(2, 5, 4, 32, device="meta")
+    assert CODE.decode(network, meta | {"latent": latent}).shape == (2, 5, 128)
+
+
+def test_given_noise_belongs_to_the_windows_of_the_recording(second):
+    source, noise = windows(3), np.random.RandomState(0).standard_normal((3, 20, 32))
+    whole = reconstruct(second, source, noise=noise)
+    np.testing.assert_allclose(reconstruct(second, source.take([2]), noise=noise)[0], whole[2], atol=1e-12)
+    short = replace(source, n_valid=np.array([128, 64, 128]))
+    np.testing.assert_allclose(reconstruct(second, short, noise=noise)[2], whole[2], atol=1e-12)
 
 
 def test_a_single_token():
@@ -135,7 +156,7 @@ def test_float32_and_bfloat16_are_near_float64(second):
     truth = reconstruct(exact, source, cfg=2.0)
     for dtype, limit in (("float32", 1e-5), ("bfloat16", 0.1)):
         loaded = tiny("zuna-tiny", dtype)
-        inputs = CODE.pack(source, {**loaded.config, "steps": 3, "cfg": 2.0})
+        inputs = CODE.packed("reconstruct", source, {**loaded.config, "steps": 3, "cfg": 2.0})
         inputs["x"] = inputs["x"].to(getattr(torch, dtype))
         found = CODE.reconstruct(loaded.network, inputs)
         assert str(found.dtype) == f"torch.{dtype}"

@@ -16,6 +16,7 @@ from eegora.models.zuna.spec import ZUNA11
 from eegora.recordings.read import to_signal
 from eegora.recordings.synthetic import synthetic_raw
 from eegora.signal import Annotation
+from tests.models.zuna.conftest import run as network
 from tests.models.zuna.conftest import tiny
 
 
@@ -276,8 +277,7 @@ def test_with_the_network(signal):
     loaded = tiny("zuna-tiny", "float32")
 
     def answer(windows, draw):
-        inputs = CODE.pack(windows, {**loaded.config, "steps": 2, "draw": draw})
-        return CODE.reconstruct(loaded.network, inputs).numpy()
+        return network(loaded, "reconstruct", windows, steps=2, draw=draw)
 
     with torch.inference_mode():
         done = CODE.repair(signal, ZUNA11, {"bads": ("Cz",), "seconds": 4}, answer)

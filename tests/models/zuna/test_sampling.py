@@ -7,7 +7,8 @@ from eegora import assembly
 from eegora.checkpoints.synthetic import read_manifest
 from eegora.errors import UsageError
 from eegora.models.zuna import folded, sampling
-from eegora.models.zuna.inference import CODE, to_tokens, token_indices, trace
+from eegora.models.zuna.inference import CODE, trace
+from eegora.models.zuna.tokens import to_tokens, token_indices
 from tests.models.zuna.conftest import VECTORS, pack, tiny, windows
 
 
@@ -24,7 +25,7 @@ def state(loaded, n_windows=2):
     inputs = pack(loaded, windows(n_windows))
     order = loaded.config["token_order"]
     tokens = to_tokens(inputs["x"], order)
-    rotary = zuna.rotary(token_indices(inputs["bins"], 4, order))
+    rotary = zuna.rotary(token_indices(inputs["bins"], inputs["time"], order))
     z = sampling.noise(7, 0, 0, tuple(tokens.shape))
     return zuna, zuna.encoder(tokens, rotary), rotary, z
 
@@ -46,10 +47,11 @@ def test_the_folded_decoder_is_the_plain_one(name, cfg):
             torch.testing.assert_close(found, plain, rtol=0, atol=1e-12)
 
 
-def test_tables_are_kept_for_one_grid(second):
+def test_tables_are_made_once_per_grid(second):
     decoder = second.network.decoder
-    assert folded.tables(decoder, 3) is folded.tables(decoder, 3)
+    first = folded.tables(decoder, 3)
     assert len(folded.tables(decoder, 4).gains) == 4
+    assert folded.tables(decoder, 3) is first
 
 
 def test_times_go_from_one_down_to_a_step():

@@ -15,6 +15,7 @@ from torch import Tensor
 from eegora.checkpoints.rename import Rename
 from eegora.errors import CheckpointError
 from eegora.models.zuna.network import Zuna
+from eegora.models.zuna.spec import TASKS
 from eegora.spec import Config, Layout, Shapes, Tensors
 
 # Fields of config.json whose other values change the network in ways that no published checkpoint has.
@@ -82,7 +83,7 @@ def build(config: Config) -> Zuna:
 
 def tasks(config: Config) -> tuple[str, ...]:
     """Say what a checkpoint can do: without the decoder it only embeds."""
-    return ("embed",) if config["encoder_only"] else ("embed", "reconstruct", "repair", "upsample")
+    return ("embed",) if config["encoder_only"] else TASKS
 
 
 def detect(shapes: Shapes) -> dict[str, Any]:

@@ -42,17 +42,16 @@ def times_of(steps: int, device: torch.device) -> Tensor:
 
 
 def tables(decoder: Decoder, steps: int) -> Tables:
-    """Fold a decoder for a grid of times; the last one asked for is kept with the decoder.
+    """Fold a decoder for a grid of times; every one asked for is kept with the decoder, where a recorded run may read it.
 
     At full size and 50 steps it takes 108 MB in float32, and as much work as a window of 33 tokens.
     """
     weight = decoder.condition.weight
     key = (steps, weight.device, weight.dtype, weight.data_ptr())
-    kept: tuple[object, Tables] | None = getattr(decoder, "kept_tables", None)
-    if kept is None or kept[0] != key:
-        kept = (key, _tables(decoder, times_of(steps, weight.device)))
-        decoder.kept_tables = kept  # type: ignore[assignment]
-    return kept[1]
+    kept: dict[object, Tables] = decoder.__dict__.setdefault("kept_tables", {})
+    if key not in kept:
+        kept[key] = _tables(decoder, times_of(steps, weight.device))
+    return kept[key]
 
 
 def _tables(decoder: Decoder, times: Tensor) -> Tables:
@@ -100,13 +99,15 @@ def conditioned(decoder: Decoder, latent: Tensor, rotary: Rotary) -> Condition:
     return Condition(F.pad(wide(latent), (0, 1), value=1.0) * inverse, rotary)
 
 
-def velocity(decoder: Decoder, table: Tables, step: int, z: Tensor, condition: Condition, cfg: float) -> Tensor:
+def velocity(
+    decoder: Decoder, table: Tables, step: int, z: Tensor, condition: Condition, cfg: float | Tensor
+) -> Tensor:
     """Return the velocity of z (B, S, 32) at a step of the grid.
 
     With ``cfg`` other than 1 it is v₀ + cfg (v - v₀), where v₀ is the velocity without a latent: both run in one batch,
     and v₀ needs no cross-attention.
     """
-    guided = cfg != 1.0
+    guided = isinstance(cfg, Tensor) or cfg != 1.0
     gains = table.gains[step]
     h = wide(decoder.embed(z))
     h = torch.cat([h, h]) if guided else h

@@ -1,23 +1,27 @@
 """From windows to ZUNA's inputs and from inputs to its answers: plain functions, gathered in CODE at the foot.
 
-Knows tokens, their order and their indices (spec zuna.md, sections 3, 7 to 10); leaves devices, batches and records to `eegora.model`.
+Knows what the network is given and what is made of its answer (spec zuna.md, sections 7 to 10); tokens are `tokens.py`'s,
+devices, batches and records `eegora.model`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from eegora.compute.device import widest_float
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.models.zuna import checkpoint, repair
 from eegora.models.zuna.network import Decoder, Zuna
 from eegora.models.zuna.sampling import noise, sample
 from eegora.models.zuna.spec import PATCH
+from eegora.models.zuna.tokens import by_channel, in_order, position_bins, to_tokens, token_indices, whole_tokens
 from eegora.spec import Config, Inputs, ModelCode, Tensors
 from eegora.windows import Windows
 
@@ -25,61 +29,14 @@ from eegora.windows import Windows
 TOKENS = 8192
 
 
-def position_bins(positions: NDArray[np.floating], n_bins: int, half_range: float) -> NDArray[np.int64]:
-    """Return the box that each position lies in (spec section 3).
-
-    Parameters
-    ----------
-    positions : ndarray, shape (..., 3)
-        Metres, head frame.
-    n_bins : int
-        Boxes per axis.
-    half_range : float
-        Metres from the origin to the side of the whole; what lies outside counts as at the side.
-
-    Returns
-    -------
-    ndarray of int64, shape (..., 3)
-        Computed in float32 with exactly the original's operations: in float64 points on an edge fall elsewhere.
-    """
-    half = np.float32(half_range)
-    share = (np.asarray(positions, np.float32) + half) / (half + half)
-    return np.clip((share * np.float32(n_bins)).astype(np.int64), 0, n_bins - 1)
-
-
-def token_indices(bins: Tensor, n_steps: int, order: str) -> Tensor:
-    """Return each token's bins and its number in time: bins (1, C, 3) → (1, S, 4) in the order of tokens."""
-    place = bins[:, :, None].expand(-1, -1, n_steps, -1)
-    time = torch.arange(n_steps, device=bins.device)[None, None, :, None].expand(*place.shape[:3], 1)
-    return _in_order(torch.cat([place, time], dim=-1), order)
-
-
-def to_tokens(signal: Tensor, order: str) -> Tensor:
-    """Cut a signal (B, C, N) into tokens (B, S, 32): time-major for order ``A``, channel-major for ``B``."""
-    return _in_order(signal.unflatten(-1, (-1, PATCH)), order)
-
-
-def by_channel(tokens: Tensor, n_channels: int, order: str) -> Tensor:
-    """Bring tokens (B, S, n) back to (B, C, T, n)."""
-    split = (-1, n_channels) if order == "A" else (n_channels, -1)
-    cells: Tensor = tokens.unflatten(1, split)
-    return cells.transpose(1, 2) if order == "A" else cells
-
-
-def _in_order(cells: Tensor, order: str) -> Tensor:
-    """Line up cells (B, C, T, n) as tokens (B, S, n)."""
-    return (cells.transpose(1, 2) if order == "A" else cells).flatten(1, 2)
-
-
 def pack(windows: Windows, config: Config) -> Inputs:
-    """Make the network's inputs.
+    """Make the network's inputs of windows of one length.
 
     Returns
     -------
     dict
-        ``x`` (B, C, N): limited to ±1, tokens with a missing sample all zero; ``bins`` (1, C, 3); ``n_steps`` (B,):
-        tokens in time that are data; ``index`` (B,), ``seed``, ``draw``, ``steps``, ``cfg`` (1,): what a sampler needs;
-        ``noise`` (B, S, 32) where the configuration has an array of it.
+        ``x`` (B, C, N): limited to ±1, tokens with a missing sample all zero; ``bins`` (1, C, 3); ``time`` (1, T): numbers
+        of the tokens in time that are data. What the network does with them depends on nothing but their shapes.
 
     Raises
     ------
@@ -102,27 +59,37 @@ def pack(windows: Windows, config: Config) -> Inputs:
     x = np.clip(np.asarray(windows.data, np.float32), -1, 1)
     if windows.missing is not None:
         x = np.where(whole_tokens(np.broadcast_to(windows.missing, x.shape)), np.float32(0), x)
-    inputs = {
+    bins = position_bins(_positions(windows), config["position_bins"], config["half_range"])
+    return {
         "x": torch.from_numpy(np.ascontiguousarray(x)),
-        "bins": torch.from_numpy(position_bins(_positions(windows), config["position_bins"], config["half_range"]))[
-            None
-        ],
-        "n_steps": torch.from_numpy(np.maximum(windows.n_valid // PATCH, 1)),
-        "index": torch.from_numpy(np.asarray(windows.index, np.int64)),
-        "seed": torch.tensor([config["seed"]]),
-        "draw": torch.tensor([config["draw"]]),
-        "steps": torch.tensor([config["steps"]]),
-        "cfg": torch.tensor([config["cfg"]], dtype=torch.float64),
+        "bins": torch.from_numpy(bins)[None],
+        "time": torch.arange(_n_steps(windows))[None],
     }
+
+
+def drawn(windows: Windows, config: Config) -> Inputs:
+    """Make what the sampler needs on top: drawn and counted here, so that nothing is read back from a device.
+
+    Returns
+    -------
+    dict
+        ``noise`` (B, S, 32): the given array, or drawn for each window; ``steps`` (1, K): their numbers; ``cfg`` (1,), in
+        millionths, which no number format rounds: only where there is guidance.
+    """
+    n_tokens = len(windows.ch_names) * _n_steps(windows)
+    cfg = {} if config["cfg"] == 1.0 else {"cfg": torch.tensor([round(config["cfg"] * 1e6)])}
     if config.get("noise") is not None:
-        inputs["noise"] = _given_noise(config["noise"], windows)
-    return inputs
+        start = _given_noise(config["noise"], windows, n_tokens, config["token_order"])
+    else:
+        seed, draw = config["seed"], config["draw"]
+        start = torch.stack([noise(seed, int(i), draw, (n_tokens, PATCH)) for i in windows.index])
+    return {"noise": start, "steps": torch.arange(config["steps"])[None], **cfg}
 
 
-def whole_tokens(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Extend missing samples (..., N) to the tokens that they lie in."""
-    cells = missing.reshape(*missing.shape[:-1], -1, PATCH).any(-1)
-    return np.repeat(cells, PATCH, axis=-1)
+def _n_steps(windows: Windows) -> int:
+    """Return how many tokens in time are data."""
+    (n_valid,) = {int(n) for n in windows.n_valid}
+    return max(n_valid // PATCH, 1)
 
 
 def _positions(windows: Windows) -> NDArray[np.floating]:
@@ -139,7 +106,7 @@ def _positions(windows: Windows) -> NDArray[np.floating]:
 def _check_options(config: Config) -> None:
     wanted = {
         "steps": ("a whole number from 1 on", isinstance(config["steps"], int) and config["steps"] >= 1),
-        "cfg": ("a number", np.isfinite(config["cfg"])),
+        "cfg": ("a number, a million at most", abs(config["cfg"]) <= 1e6),
         "token_order": ("'A' or 'B'", config["token_order"] in ("A", "B")),
         "position_bins": (f"1 to {config['max_seqlen']}", 1 <= config["position_bins"] <= config["max_seqlen"]),
         "half_range": ("metres, more than 0", config["half_range"] > 0),
@@ -149,80 +116,71 @@ def _check_options(config: Config) -> None:
             raise UsageError("bad_option", f"{option} = {config[option]!r} came, wanted {what}")
 
 
-def _given_noise(given: object, windows: Windows) -> Tensor:
+def _given_noise(given: object, windows: Windows, n_tokens: int, order: str) -> Tensor:
+    """Take a user's noise, (window of the recording, token, 32); of a shorter window each channel's first tokens count."""
     array = np.asarray(given, dtype=np.float64)
-    n, c, n_times = windows.data.shape
-    if array.shape != (n, c * n_times // PATCH, PATCH):
+    _, c, n_times = windows.data.shape
+    n = int(windows.index.max()) + 1
+    if array.ndim != 3 or len(array) < n or array.shape[1:] != (c * n_times // PATCH, PATCH):
         raise UsageError(
             "bad_shape",
             f"noise of shape {array.shape} came, wanted {(n, c * n_times // PATCH, PATCH)}: window, token, 32",
         )
-    return torch.from_numpy(array)
+    cells = by_channel(torch.from_numpy(array[windows.index]), c, order)
+    return in_order(cells[:, :, : n_tokens // c], order)
 
 
 def embed(network: nn.Module, inputs: Inputs) -> Tensor:
     """Return the latent of each token: (B, C, T, 32).
 
-    In a window that is shorter than the others, cells behind its end hold the mean of their channel's tokens: means over
+    In windows that are shorter than their rows, cells behind the end hold the mean of their channel's tokens: means over
     time, or over all, are then those of the tokens that there are.
     """
-    zuna = cast(Zuna, network)
-    x = inputs["x"]
-    out = x.new_empty(*x.shape[:2], x.shape[2] // PATCH, zuna.config["encoder_output_dim"])
-    for rows, n_steps in _groups(inputs):
-        latent = by_channel(_encode(zuna, inputs, rows, n_steps), x.shape[1], zuna.config["token_order"])
-        out[rows, :, :n_steps] = latent.to(out.dtype)
-        out[rows, :, n_steps:] = latent.mean(dim=2, keepdim=True).to(out.dtype)
-    return out
+    zuna, x = cast(Zuna, network), inputs["x"]
+    latent = by_channel(_encode(zuna, inputs), x.shape[1], zuna.config["token_order"]).to(x.dtype)
+    behind = x.shape[2] // PATCH - latent.shape[2]
+    return torch.cat([latent, latent.mean(dim=2, keepdim=True).expand(-1, -1, behind, -1)], dim=2)
 
 
 def reconstruct(network: nn.Module, inputs: Inputs) -> Tensor:
-    """Return what the decoder makes of each window (B, C, N), in the model's units; zero behind a shorter window's end.
-
-    With ``latent`` (B, C, T, 32) among the inputs nothing is encoded: saved embeddings become signal again.
-    """
+    """Return what the decoder makes of each window (B, C, N), in the model's units; zero behind a shorter window's end."""
     zuna = cast(Zuna, network)
+    return _sample(zuna, _encode(zuna, inputs), inputs)
+
+
+def decode(network: nn.Module, inputs: Inputs) -> Tensor:
+    """Return what `reconstruct` does, from latents (B, C, T, 32) that `embed` gave instead of from signals."""
+    zuna, n_steps = cast(Zuna, network), inputs["time"].shape[1]
+    return _sample(zuna, in_order(inputs["latent"][:, :, :n_steps], zuna.config["token_order"]), inputs)
+
+
+def _encode(zuna: Zuna, inputs: Inputs) -> Tensor:
+    """Return latents (B, S, 32) in the order of tokens."""
+    order, n_steps = zuna.config["token_order"], inputs["time"].shape[1]
+    tokens = to_tokens(inputs["x"][:, :, : n_steps * PATCH], order)
+    rotary = zuna.rotary(token_indices(inputs["bins"], inputs["time"], order))
+    return torch.cat([zuna.encoder(tokens[rows], rotary) for rows in _groups(tokens)])
+
+
+def _sample(zuna: Zuna, latent: Tensor, inputs: Inputs) -> Tensor:
+    """Let the given noise flow to signals (B, C, N) under latents (B, S, 32)."""
     assert zuna.decoder is not None
-    x, order = inputs["x"], zuna.config["token_order"]
-    steps, cfg = int(inputs["steps"].item()), float(inputs["cfg"].item())
-    out = torch.zeros_like(x)
-    for rows, n_steps in _groups(inputs):
-        if "latent" in inputs:
-            latent = _in_order(inputs["latent"][rows, :, :n_steps], order)
-        else:
-            latent = _encode(zuna, inputs, rows, n_steps)
-        start = _start(inputs, rows, latent.shape[1], order).to(latent) * zuna.config["stft_global_sigma"]
-        rotary = zuna.rotary(token_indices(inputs["bins"], n_steps, order))
-        found = sample(zuna.decoder, latent, rotary, start, steps=steps, cfg=cfg)
-        out[rows, :, : n_steps * PATCH] = by_channel(found, x.shape[1], order).flatten(2).to(out.dtype)
-    return out
+    x, order, n_steps = inputs["x"], zuna.config["token_order"], inputs["steps"].shape[1]
+    # Without dimensions, so that it leaves the number format of the state alone.
+    cfg = inputs["cfg"][0].to(widest_float(x.device)) / 1e6 if "cfg" in inputs else 1.0
+    rotary = zuna.rotary(token_indices(inputs["bins"], inputs["time"], order))
+    start = inputs["noise"].to(latent) * zuna.config["stft_global_sigma"]
+    found = [
+        sample(zuna.decoder, latent[rows], rotary, start[rows], steps=n_steps, cfg=cfg) for rows in _groups(latent)
+    ]
+    signal = by_channel(torch.cat(found), x.shape[1], order).flatten(2).to(x.dtype)
+    return F.pad(signal, (0, x.shape[2] - signal.shape[2]))
 
 
-def _groups(inputs: Inputs) -> Iterator[tuple[list[int], int]]:
-    """Yield windows of equal length together, not more than fit: (rows, tokens in time)."""
-    n_channels = inputs["x"].shape[1]
-    lengths = inputs["n_steps"].tolist()
-    for n_steps in sorted(set(lengths)):
-        rows = [i for i, length in enumerate(lengths) if length == n_steps]
-        size = max(1, TOKENS // (n_channels * n_steps))
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size], n_steps
-
-
-def _encode(zuna: Zuna, inputs: Inputs, rows: list[int], n_steps: int) -> Tensor:
-    order = zuna.config["token_order"]
-    tokens = to_tokens(inputs["x"][rows, :, : n_steps * PATCH], order)
-    latent: Tensor = zuna.encoder(tokens, zuna.rotary(token_indices(inputs["bins"], n_steps, order)))
-    return latent
-
-
-def _start(inputs: Inputs, rows: list[int], n_tokens: int, order: str) -> Tensor:
-    """Return standard normal noise for some windows, given or drawn."""
-    if "noise" in inputs:
-        cells = by_channel(inputs["noise"][rows], inputs["x"].shape[1], order)
-        return _in_order(cells[:, :, : n_tokens // cells.shape[1]], order)
-    seed, draw = int(inputs["seed"].item()), int(inputs["draw"].item())
-    return torch.stack([noise(seed, int(i), draw, (n_tokens, PATCH)) for i in inputs["index"][rows].tolist()])
+def _groups(tokens: Tensor) -> list[slice]:
+    """Split windows (B, S, n) into groups that fit."""
+    size = max(1, TOKENS // tokens.shape[1])
+    return [slice(start, start + size) for start in range(0, len(tokens), size)]
 
 
 def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
@@ -243,7 +201,7 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
     tokens = inputs["tokens"] if "tokens" in inputs else to_tokens(inputs["x"], order)
     indices = inputs.get("indices")
     if indices is None:
-        indices = token_indices(inputs["bins"], inputs["x"].shape[-1] // PATCH, order)
+        indices = token_indices(inputs["bins"], inputs["time"], order)
     rotary = zuna.rotary(indices)
     stages |= {"encoder_input": tokens[0], "tok_idx": indices[0]}
     latent = zuna.encoder(tokens, rotary, _keeping(stages, "enc.", zuna.config["head_dim"]))
@@ -277,9 +235,12 @@ CODE = ModelCode(
     build=checkpoint.build,
     tasks=checkpoint.tasks,
     pack=pack,
+    drawn=drawn,
+    own_length=True,
     embed=embed,
     trace=trace,
     reconstruct=reconstruct,
+    decode=decode,
     repair=repair.repair_recording,
     upsample=repair.upsample_recording,
 )

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from eegora.models.zuna import reference_recordings as recordings
 from eegora.models.zuna import sampling
-from eegora.models.zuna.inference import position_bins, to_tokens, token_indices, trace
+from eegora.models.zuna.inference import trace
 from eegora.models.zuna.network import Decoder, Zuna
+from eegora.models.zuna.tokens import position_bins, to_tokens, token_indices
 from eegora.spec import Config, Inputs, ReferenceCase
 
 Arrays = dict[str, np.ndarray]
@@ -76,7 +77,7 @@ def _segment(given: Mapping[str, np.ndarray], options: Mapping[str, Any], dtype:
     order = options["token_order"]
     bins = torch.from_numpy(position_bins(given["positions"], options["position_bins"], options["half_range"]))[None]
     inputs = {"tokens": to_tokens(signal, order)}
-    inputs["indices"] = token_indices(bins, inputs["tokens"].shape[1] // bins.shape[1], order)
+    inputs["indices"] = token_indices(bins, torch.arange(inputs["tokens"].shape[1] // bins.shape[1])[None], order)
     if "noise" in given:
         inputs["noise"] = torch.from_numpy(np.array(given["noise"]))[None].to(dtype)
     return inputs

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from eegora.models.zuna import electrodes, epochs, masks
-from eegora.models.zuna.inference import by_channel, position_bins, to_tokens, token_indices
 from eegora.models.zuna.masks import Cells, MaskFile, Span
 from eegora.models.zuna.repair import Repaired, RepairOptions, repair
 from eegora.models.zuna.spec import PATCH, RATE, ZUNA, ZUNA11
+from eegora.models.zuna.tokens import by_channel, position_bins, to_tokens, token_indices
 from eegora.recipes.lines import find_lines
 from eegora.recipes.recipe import Recipe, Step, prepare
 from eegora.recordings.positions import head_position, mri_position
@@ -113,7 +113,7 @@ def _inputs(done: Repaired, options: Options) -> dict[str, Any]:
         blank = to_tokens(missing, order).any(-1)[0]
         found = to_tokens(torch.from_numpy(np.clip(windows.data[i : i + 1, :, :n], -1, 1)), order)[0]
         tokens.append(torch.where(blank[:, None], 0.0, found))
-        indices.append(token_indices(bins, int(n) // PATCH, order)[0])
+        indices.append(token_indices(bins, torch.arange(int(n) // PATCH)[None], order)[0])
         dropped.append(blank)
     return {
         "encoder_input": torch.cat(tokens).numpy(),

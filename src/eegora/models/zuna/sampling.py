@@ -26,7 +26,7 @@ def sample(
     start: Tensor,
     *,
     steps: int,
-    cfg: float,
+    cfg: float | Tensor,
     watch: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Let noise flow to a signal.
@@ -40,8 +40,8 @@ def sample(
         The state at time 1: normal noise times the model's sigma.
     steps : int
         Euler steps; the original takes 50.
-    cfg : float
-        Guidance: 1 for none, and then the decoder runs once per step.
+    cfg : float or Tensor without dimensions
+        Guidance: the number 1 for none, and then the decoder runs once per step.
     watch : callable, optional
         Called with the steps done and the steps in all.
 

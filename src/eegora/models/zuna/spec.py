@@ -9,6 +9,7 @@ from eegora.spec import ModelSpec, Variant
 
 PATCH = 32  # samples of one channel in a token
 RATE = 256.0
+TASKS = ("embed", "reconstruct", "decode", "repair", "upsample")
 
 SECOND = "zuna 1.1.6, EEGDataset_v4; spec zuna-pipeline.md"
 FIRST = "zuna 1.1.6, preprocessing; spec zuna-pipeline.md"
@@ -61,7 +62,7 @@ def _variant(name: str, repo: str, parameters: int, *, second: bool) -> Variant:
             config_files=("config.json",),
         ),
         parameters,
-        trained=("embed", "reconstruct", "repair", "upsample"),
+        trained=TASKS,
         recipe=None if second else "zuna",
     )
 
@@ -76,7 +77,7 @@ SPEC = ModelSpec(
         _variant("1", "Zyphra/ZUNA", 382_018_688, second=False),
     ),
     recipes=(ZUNA11, ZUNA),
-    tasks=("embed", "reconstruct", "repair", "upsample"),
+    tasks=TASKS,
     axes=("window", "channel", "time", "feature"),
     poolings={
         "window": Pooling(mean=("channel", "time")),

@@ -1,0 +1,87 @@
+"""Windows through a model's function: lengths kept apart, batches run, one result in the windows' order.
+
+Knows no model; devices and memory are `compute.batching`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegora.compute.batching import in_batches
+from eegora.preparation import Pace
+from eegora.spec import ModelCode
+from eegora.windows import Windows
+
+if TYPE_CHECKING:
+    import torch
+
+    from eegora.compute.device import Device
+
+
+def run_windows(
+    code: ModelCode,
+    task: str,
+    run: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+    windows: Windows,
+    settings: Mapping[str, Any],
+    device: Device,
+    pace: Pace,
+    given: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Run all windows.
+
+    Parameters
+    ----------
+    code : ModelCode
+    task : str
+    run : callable
+        The task's function with its network.
+    windows : Windows
+    settings : dict
+    device : Device
+    pace : Pace
+    given : dict of str to ndarray, optional
+        Inputs beside those that the windows are packed as, one entry per window each.
+
+    Returns
+    -------
+    ndarray, first axis window
+    """
+    import torch
+
+    groups = _groups(code, windows)
+    parts, done = [], 0
+    for rows in groups:
+        inputs = code.packed(task, windows if len(groups) == 1 else windows.take(rows), settings)
+        inputs |= {name: torch.from_numpy(np.asarray(values[rows])) for name, values in (given or {}).items()}
+        for part in in_batches(run, inputs, device, pace.batch_size):
+            parts.append(part.numpy())
+            done += len(part)
+            if pace.progress is not None:
+                pace.progress(done, len(windows))
+    out = np.concatenate(parts)
+    return out if len(groups) == 1 else out[np.argsort(np.concatenate(groups))]
+
+
+def inputs_of(code: ModelCode, windows: Windows, settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return what windows are packed as, one entry per window each; of windows of several lengths what all have alike."""
+    groups = _groups(code, windows)
+    packed = [code.pack(windows.take(rows), settings) for rows in groups]
+    order = np.argsort(np.concatenate(groups))
+    out = {}
+    for name, first in packed[0].items():
+        if all(part[name].shape[1:] == first.shape[1:] for part in packed):
+            parts = [
+                np.broadcast_to(part[name].numpy(), (len(rows), *first.shape[1:]))
+                for part, rows in zip(packed, groups, strict=True)
+            ]
+            out[name] = np.concatenate(parts)[order]
+    return out
+
+
+def _groups(code: ModelCode, windows: Windows) -> list[np.ndarray]:
+    """Return rows of windows that may share a batch."""
+    return windows.by_length() if code.own_length else [np.arange(len(windows))]
