@@ -56,7 +56,7 @@ def load_model(
     untrained : int or bool, optional
         Seed: fill the full-size network with random parameters instead; every output says so.
     device : str
-        ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``cuda+compile`` or ``mps``.
     dtype : str
         ``float32``, ``float64``, ``bfloat16``, ``float16``, or ``tf32`` (CUDA: float32 with faster, rougher products).
     offline : bool

@@ -49,6 +49,22 @@ def test_tf32_is_for_cuda():
     assert Device("cuda:0", "tf32", "test").torch_dtype == torch.float32
 
 
+@pytest.mark.parametrize("name", ["cpu+compile", "auto+compile", "cuda+fast", "cuda:0+"])
+def test_compiling_is_for_cuda(name):
+    with pytest.raises(DeviceError) as caught:
+        choose_device(name)
+    assert caught.value.code == "no_device"
+    assert name in str(caught.value)
+
+
+def test_a_device_to_compile_for_is_the_same_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1+compile", "tf32") == Device("cuda:1", "tf32", "asked for, compiled", compiled=True)
+    made = [accelerate(torch.nn.Identity(), choose_device(name), {"f": len})["f"] for name in ("cuda", "cuda+compile")]
+    assert [function.__closure__[1].cell_contents.fuse for function in made] == [False, True]
+
+
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", False), ("bfloat16", False), ("tf32", True)])
 def test_tf32_only_where_it_was_asked_for_and_only_meanwhile(dtype, allowed):
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32

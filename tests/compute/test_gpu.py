@@ -60,6 +60,12 @@ def test_the_gpu_gives_the_cpus_answer(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_compiled_it_gives_the_cpus_answer(model):
+    on_cpu, on_gpu = run(model, "cpu"), run(model, "cuda+compile", times=3)
+    assert (on_cpu - on_gpu).abs().max() <= 5e-6 * on_cpu.abs().max()
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_a_graph_is_made_and_gives_the_eager_answer_on_new_values(model):
     place = choose_device("cuda")
     code, loaded = smallest(model, "float32")

@@ -40,7 +40,7 @@ class ModelOptions:
     bundle: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder made by `eegora fetch --to`, instead of EEGORA_BUNDLE.")
     ] = None
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps; cuda+compile: compile first.")] = "auto"
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows per run; results do not depend on it.")] = None

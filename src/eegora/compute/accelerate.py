@@ -1,4 +1,4 @@
-"""A network and its functions, made faster without changing what they compute: prepacked linears (CPU), captured graphs (CUDA).
+"""A network and its functions, made faster without changing what they compute: prepacked linears (CPU), captured graphs (CUDA), compiled if asked for.
 
 Knows which technique belongs to which device; the techniques are in `prepacked` and `graphs`.
 """
@@ -41,7 +41,9 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
     if device.name.startswith("cuda"):
         from eegora.compute.graphs import Graphs
 
-        return {name: _in_format(device, Graphs(function)) for name, function in functions.items()}
+        return {
+            name: _in_format(device, Graphs(function, fuse=device.compiled)) for name, function in functions.items()
+        }
     return dict(functions)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eegora.errors import DeviceError
@@ -27,11 +27,14 @@ class Device:
         One of `DTYPES`.
     reason : str
         Why this one, for the record.
+    compiled : bool
+        CUDA: compile what is captured. Fewer kernels, for half a minute per shape of windows and a C compiler.
     """
 
     name: str
     dtype: str
     reason: str
+    compiled: bool = False
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -52,7 +55,8 @@ def choose_device(name: str = "auto", dtype: str = "float32") -> Device:
     Parameters
     ----------
     name : str
-        ``auto`` (the first CUDA device, else the CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        ``auto`` (the first CUDA device, else the CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``. With ``+compile`` behind a
+        CUDA device torch compiles each shape of windows on its second batch (`Device.compiled`).
     dtype : str
         One of `DTYPES`.
 
@@ -63,6 +67,12 @@ def choose_device(name: str = "auto", dtype: str = "float32") -> Device:
     """
     import torch
 
+    name, plus, extra = name.partition("+")
+    if plus and (extra != "compile" or not name.startswith("cuda")):
+        raise DeviceError("no_device", f"device '{name}+{extra}' is not known", hint="--device cuda+compile, or cuda")
+    if plus:
+        found = choose_device(name, dtype)
+        return replace(found, reason=f"{found.reason}, compiled", compiled=True)
     if dtype not in DTYPES:
         raise DeviceError("no_dtype", f"dtype {dtype!r} is not known; there are {', '.join(DTYPES)}")
     if dtype == "tf32" and name != "cuda" and not name.startswith("cuda:") and not _auto_is_cuda(name):
@@ -86,7 +96,9 @@ def choose_device(name: str = "auto", dtype: str = "float32") -> Device:
         if dtype == "float64":
             raise DeviceError("no_dtype", "mps has no float64", hint="--dtype float32")
         return Device("mps", dtype, "asked for")
-    raise DeviceError("no_device", f"device {name!r} is not known; there are auto, cpu, cuda, cuda:N, mps")
+    raise DeviceError(
+        "no_device", f"device {name!r} is not known; there are auto, cpu, cuda, cuda:N, cuda+compile, mps"
+    )
 
 
 def _auto_is_cuda(name: str) -> bool:
