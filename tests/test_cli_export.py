@@ -97,9 +97,9 @@ def test_recipe_run_writes_what_leads_back_to_volts(run, ending):
         arrays = load_file(path)
         with safe_open(path, "np") as file:
             record = json.loads(file.metadata()["eegora"])
-    for name in ("data", "onsets", "index", "n_valid", "scale", "shift", "ch_pos"):
+    for name in ("data", "onsets", "index", "n_valid", "scale", "shift", "level", "ch_pos"):
         assert np.array_equal(arrays[name], getattr(windows, name)), name
-    assert np.array_equal(arrays["data"] * arrays["scale"] + arrays["shift"], windows.to_volts())
+    assert np.array_equal(arrays["data"] * arrays["scale"] + arrays["shift"] + arrays["level"], windows.to_volts())
     assert record["kind"] == "windows"
     assert record["ch_names"] == list(windows.ch_names)
     assert record["provenance"]["plan"] == windows.plan.to_dicts()

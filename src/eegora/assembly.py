@@ -359,7 +359,14 @@ def _of_own_size(windows: Windows, n_channels: int | None, n_times: int | None) 
     places = windows.ch_pos if n_channels is None else np.full((rows, 3), np.nan)
     one = np.ones((1, 1, 1))
     return replace(
-        windows, data=noise, ch_names=names, ch_pos=places, n_valid=np.array([times]), scale=one, shift=0 * one
+        windows,
+        data=noise,
+        ch_names=names,
+        ch_pos=places,
+        n_valid=np.array([times]),
+        scale=one,
+        shift=0 * one,
+        level=0 * one,
     )
 
 

@@ -41,7 +41,7 @@ class Signal:
     Parameters
     ----------
     data : ndarray, shape (n_channels, n_times), float64
-        Volts when read; steps may change the unit and record it in `scale` and `shift`.
+        Volts when read; steps may change the unit and record it in `scale`, `shift` and `level`.
     ch_names : tuple of str
         Canonical names (``Fp1``, ``T3``, ``Fp1-F7``).
     ch_pos : ndarray, shape (n_channels, 3), float64
@@ -53,10 +53,10 @@ class Signal:
         Canonical names marked bad in the file.
     plan : ChannelPlan
         What became of each channel so far.
-    scale, shift : ndarray
-        Broadcastable to `data`: volts = data * scale + shift.
+    scale, shift, level : ndarray
+        Broadcastable to `data`: volts = data * scale + shift + level; the last axis of `level` has length 1.
     not_undone : tuple of str
-        Names of the steps so far that `scale` and `shift` cannot undo.
+        Names of the steps so far that `scale`, `shift` and `level` cannot undo.
     notes : tuple of str
         One line each for the user: what was found and done that a careful reader wants to know.
     name : str
@@ -72,6 +72,7 @@ class Signal:
     plan: ChannelPlan = field(default_factory=ChannelPlan)
     scale: Array = field(default_factory=lambda: np.ones((1, 1)))
     shift: Array = field(default_factory=lambda: np.zeros((1, 1)))
+    level: Array = field(default_factory=lambda: np.zeros((1, 1)))
     not_undone: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = "recording"
@@ -88,7 +89,7 @@ class Signal:
 
     def to_volts(self) -> Array:
         """Return the data in volts, shape (n_channels, n_times)."""
-        return np.asarray(self.data * self.scale + self.shift)
+        return np.asarray(self.data * self.scale + self.shift + self.level)
 
     @property
     def gaps(self) -> tuple[tuple[float, float], ...]:

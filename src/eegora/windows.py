@@ -36,10 +36,12 @@ class Windows:
         Samples that are data; less than n_times only for a last, shorter window.
     missing : ndarray of bool, broadcastable to `data`, or None
         Cells to be treated as not recorded.
-    scale, shift : ndarray
-        Broadcastable to `data`: volts = data * scale + shift.
+    scale, shift, level : ndarray
+        Broadcastable to `data`: volts = data * scale + shift + level. A reference runs along time, but is the same for
+        all channels; a baseline is a number per window and channel, and goes into `level`, whose last axis has length 1.
+        Added up they would be as large as the data.
     not_undone : tuple of str
-        Names of steps that `scale` and `shift` cannot undo.
+        Names of steps that `scale`, `shift` and `level` cannot undo.
     plan : ChannelPlan
     flags : tuple of tuple of str
         Per window: what is special about it (``flat:Fp2``, ``annotated:BAD_move``).
@@ -72,6 +74,7 @@ class Windows:
     missing: NDArray[np.bool_] | None = None
     scale: Array = field(default_factory=lambda: np.ones((1, 1, 1)))
     shift: Array = field(default_factory=lambda: np.zeros((1, 1, 1)))
+    level: Array = field(default_factory=lambda: np.zeros((1, 1, 1)))
     not_undone: tuple[str, ...] = ()
     plan: ChannelPlan = field(default_factory=ChannelPlan)
     flags: tuple[tuple[str, ...], ...] = ()
@@ -100,7 +103,7 @@ class Windows:
             In the windows' units, for example a model's reconstruction of them.
         """
         data = self.data if data is None else data
-        return np.asarray(data * self.scale + self.shift)
+        return np.asarray(data * self.scale + self.shift + self.level)
 
     def by_length(self) -> list[NDArray[np.intp]]:
         """Return the rows of windows with equally many samples that are data, the longest windows first."""
@@ -118,6 +121,7 @@ class Windows:
             missing=_take(self.missing, 0, pick),
             scale=_take(self.scale, 0, pick),
             shift=_take(self.shift, 0, pick),
+            level=_take(self.level, 0, pick),
             flags=tuple(self.flags[i] for i in pick) if self.flags else (),
         )
 
@@ -133,6 +137,7 @@ class Windows:
             missing=_take(self.missing, 1, pick),
             scale=_take(self.scale, 1, pick),
             shift=_take(self.shift, 1, pick),
+            level=_take(self.level, 1, pick),
             plan=self.plan.dropping(gone, reason),
             bads=tuple(name for name in self.bads if name not in gone),
         )

@@ -41,6 +41,27 @@ def test_scale_and_shift_bring_volts_back(recipe: Recipe) -> None:
             assert np.abs(volts[i, k, :n] - original).max() <= 1e-9 * np.abs(original).max()
 
 
+def test_the_way_back_is_much_smaller_than_the_windows() -> None:
+    windows = prepare(_full(), ZUNA)
+    n_windows, n_channels, n_times = windows.data.shape
+    assert windows.scale.size == 1
+    assert windows.shift.shape == (n_windows, n_channels, n_times)  # C3 is bad: it has no average to add
+    windows = prepare(replace(_full(), bads=()), ZUNA)
+    assert windows.shift.shape == (n_windows, 1, n_times)
+    assert windows.level.shape == (n_windows, n_channels, 1)
+
+
+def test_a_filter_behind_a_baseline_filters_the_level_too() -> None:
+    steps = (Step("cut", {"seconds": 5.0}), Step("baseline"), Step("filter", {"h_freq": 30.0}))
+    made: list[Windows] = []
+    prepare(_full(), Recipe("late", steps), watch=lambda step, state: made.append(state))
+    plain: list[Windows] = []
+    prepare(_full(), Recipe("plain", (steps[0], steps[2])), watch=lambda step, state: plain.append(state))
+    assert made[1].level.any()
+    assert not made[2].level.any()
+    np.testing.assert_allclose(made[2].to_volts(), plain[1].data, atol=1e-18)
+
+
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def test_no_step_changes_its_input(recipe: Recipe) -> None:
     def frozen(state: Signal | Windows) -> None:

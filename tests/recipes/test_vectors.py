@@ -85,7 +85,7 @@ def _stages(signal: Signal, recipe: Recipe) -> dict[str, np.ndarray]:
             stages["windows_uv"] = microvolts
         if step.name == "zscore":
             last = before[-1]
-            mean = ((state.shift - last.shift) / last.scale).ravel()[:1]
+            mean = ((state.level - last.level) / last.scale).ravel()[:1]
             stages["mean_std"] = np.array([mean[0], (state.scale / last.scale).ravel()[0]])
             stages["normalized"] = state.data
             if isinstance(state, Windows):

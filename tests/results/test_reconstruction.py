@@ -56,7 +56,7 @@ def test_arrays_and_the_honest_line_are_saved(reconstruction, tmp_path, suffix):
         with safe_open(path, "np") as file:
             arrays, text = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()["eegora"]  # noqa: SIM118
     assert np.array_equal(arrays["data"], reconstruction.data)
-    assert np.array_equal(arrays["data"] * arrays["scale"] + arrays["shift"], reconstruction.volts)
+    assert np.array_equal(arrays["data"] * arrays["scale"] + arrays["shift"] + arrays["level"], reconstruction.volts)
     assert np.array_equal(arrays["rmse"], reconstruction.rmse)
     assert arrays["extra/x"].shape == (2, 3)
     assert json.loads(text)["honesty"] == reconstruction.honesty

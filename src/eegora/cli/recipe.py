@@ -98,7 +98,7 @@ def run(
 
 
 def _save(path: Path, windows: Windows, recipe: Recipe, options: Mapping[str, Any]) -> None:
-    """Write windows: ``volts = data * scale + shift``."""
+    """Write windows: ``volts = data * scale + shift + level``."""
     from eegora.provenance import Provenance
     from eegora.results.storage import record, save_arrays
 
@@ -120,6 +120,7 @@ def _save(path: Path, windows: Windows, recipe: Recipe, options: Mapping[str, An
         "n_valid": windows.n_valid,
         "scale": windows.scale,
         "shift": windows.shift,
+        "level": windows.level,
         "ch_pos": windows.ch_pos,
     }
     if windows.missing is not None:

@@ -44,6 +44,7 @@ def in_blocks(windows: Windows, run: Callable[[Windows], Windows]) -> Windows:
         missing=_joined([part.missing for part in parts], parts),
         scale=_joined([part.scale for part in parts], parts),
         shift=_joined([part.shift for part in parts], parts),
+        level=_joined([part.level for part in parts], parts),
         not_undone=tuple(dict.fromkeys(name for part in parts for name in part.not_undone)),
         flags=tuple(flags for part in parts for flags in part.flags),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),

@@ -10,7 +10,7 @@ import numpy as np
 from eegora.errors import ChannelError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.fill import POLICIES, weights
-from eegora.recipes.undo import State, lossy, noted, rescaled, same_scale, use_of
+from eegora.recipes.undo import State, lossy, merged, noted, rescaled, same_scale, use_of
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.recordings.positions import electrode, head_position
 from eegora.signal import Array, Signal
@@ -112,6 +112,7 @@ def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels
         ``missing_channels``, ``no_channels``.
     """
     same_scale(state, "derive")
+    state = merged(state)
     if labels is not None and len(labels) != len(rows):
         raise UsageError("bad_recipe", f"derive has {len(rows)} rows and {len(labels)} labels, wanted as many")
     sources = {row: _sources(state, row) for row in rows}
@@ -231,6 +232,7 @@ def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: 
 def _filled(state: State, picked: State, rows: list[int], names: tuple[str, ...], policy: str) -> State:
     """Add rows for missing electrodes, made from all good electrodes of the recording, and put `names` in order."""
     same_scale(state, "pick")
+    state, picked = merged(state), merged(picked)
     bads = state.bads if isinstance(state, Signal) else ()
     good = [i for i in rows if state.ch_names[i] not in bads]
     lacking = [name for name in names if name not in picked.ch_names]
@@ -285,6 +287,7 @@ def _rows(state: State, rows: list[int], names: Sequence[str], dropped: str) -> 
         ch_pos=state.ch_pos[rows],
         scale=taken(state.scale),
         shift=taken(state.shift),
+        level=taken(state.level),
         plan=state.plan.replacing(uses, dropped),
     )
     if isinstance(changed, Signal):

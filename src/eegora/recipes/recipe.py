@@ -179,6 +179,9 @@ class Recipe:
         """Return the recipe with these options set in every step that has them; None leaves a step's own."""
         from eegora.recipes.steps import STEPS
 
+        if all(value is None for value in chosen.values()):
+            return self
+
         def options(step: Step) -> dict[str, Any]:
             there = {
                 name: value for name, value in chosen.items() if value is not None and name in STEPS[step.name].options

@@ -37,7 +37,7 @@ class StepInfo:
         parameters = list(signature(self.function).parameters.values())[1:]
         return {parameter.name: parameter.default for parameter in parameters}
 
-    @property
+    @cached_property
     def types(self) -> Mapping[str, Any]:
         """Names of the options and the types that they are declared with."""
         return get_type_hints(self.function)

@@ -246,6 +246,7 @@ def _crops(signal: Signal, starts: Array, n_valid: Array, n_samples: int) -> Win
         n_valid=n_valid.astype(np.int64),
         scale=crops(signal.scale, 1.0),
         shift=crops(signal.shift),
+        level=crops(signal.level),
         not_undone=signal.not_undone,
         plan=signal.plan,
         flags=((),) * len(starts),

@@ -26,7 +26,9 @@ def rescaled(state: State, data: Array, factor: Array | float, offset: Array | f
     data : ndarray, same shape as ``state.data``
     factor, offset : float or ndarray broadcastable to `data`
     """
-    return replace(state, data=data, scale=state.scale * factor, shift=state.scale * offset + state.shift)
+    added = state.scale * offset
+    part = "level" if added.shape[-1] == 1 else "shift"
+    return replace(state, data=data, scale=state.scale * factor, **{part: getattr(state, part) + added})
 
 
 def lossy(state: State, step: str, **changes: Any) -> State:
@@ -35,7 +37,7 @@ def lossy(state: State, step: str, **changes: Any) -> State:
 
 
 def through_time(state: State, convert: Callable[[Array], Array]) -> State:
-    """Send data and shift through the same linear operation on the last axis.
+    """Send data, shift and level through the same linear operation on the last axis.
 
     Volts are then what the operation makes of volts, whatever unit and reference the data have.
     """
@@ -45,10 +47,18 @@ def through_time(state: State, convert: Callable[[Array], Array]) -> State:
             "a filter or an FFT resampling stands behind a step whose scale changes with time (standardise)",
             hint="move it before that step",
         )
+    state = merged(state)
     shift: Array = state.shift
     if shift.any():
         shift = convert(np.ascontiguousarray(np.broadcast_to(shift, (*shift.shape[:-1], state.data.shape[-1]))))
     return replace(state, data=convert(state.data), shift=shift)
+
+
+def merged(state: State) -> State:
+    """Return `state` with its level inside its shift, for steps that treat both alike."""
+    if not state.level.any():
+        return state
+    return replace(state, shift=state.shift + state.level, level=np.zeros((1,) * state.data.ndim))
 
 
 def same_scale(state: Signal | Windows, step: str) -> None:

@@ -142,7 +142,7 @@ def align(windows: Windows) -> Windows:
         )
     matrix = (vectors / np.sqrt(values)) @ vectors.T
     one = np.ones((1, 1, 1))
-    return lossy(windows, "align", data=matrix @ windows.data, scale=one, shift=np.zeros_like(one))
+    return lossy(windows, "align", data=matrix @ windows.data, scale=one, shift=0 * one, level=0 * one)
 
 
 def reject(windows: Windows, *, limit_uv: float, drop: bool = True) -> Windows:

@@ -129,7 +129,7 @@ def join(parts: Sequence[Windows], *, notes: Sequence[str] = ()) -> Windows:
 
     def whole(name: str) -> Any:
         values = [getattr(part, name) for part in parts]
-        if name in ("scale", "shift"):
+        if name in ("scale", "shift", "level"):
             values = [np.broadcast_to(v, (n, *v.shape[1:])) for v, n in zip(values, lengths, strict=True)]
             widest = tuple(max(sizes) for sizes in zip(*(v.shape[1:] for v in values), strict=True))
             values = [np.broadcast_to(v, (n, *widest)) for v, n in zip(values, lengths, strict=True)]
@@ -144,6 +144,7 @@ def join(parts: Sequence[Windows], *, notes: Sequence[str] = ()) -> Windows:
         n_valid=whole("n_valid"),
         scale=whole("scale"),
         shift=whole("shift"),
+        level=whole("level"),
         flags=tuple(flag for part in parts for flag in part.flags),
         notes=(*dict.fromkeys(n for part in parts for n in part.notes), *notes),
         annotations=(),

@@ -122,7 +122,8 @@ class Reconstruction:
         ----------
         path : str or Path
             ``.fif``: `to_raw`, with `honesty` as its description. ``.safetensors``, ``.npz``: ``data`` and ``input``
-            in model units, ``scale`` and ``shift`` (volts = data * scale + shift), ``rmse``, ``onsets``, ``n_valid``;
+            in model units, ``scale``, ``shift`` and ``level`` (volts = data * scale + shift + level), ``rmse``, ``onsets``,
+            ``n_valid``;
             with missing cells also ``missing`` and ``rmse_missing``.
         like : mne.io.BaseRaw, optional
             See `to_raw`.
@@ -148,6 +149,7 @@ class Reconstruction:
             "input": w.data,
             "scale": w.scale,
             "shift": w.shift,
+            "level": w.level,
             "rmse": self.rmse,
         }
         if w.missing is not None:

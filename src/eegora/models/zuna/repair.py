@@ -393,6 +393,7 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
         ch_pos=np.concatenate([signal.ch_pos, [place for _, place in added]]),
         scale=np.ones((1, 1)),
         shift=np.zeros((1, 1)),
+        level=np.zeros((1, 1)),
         plan=replace(
             signal.plan, uses=(*_uses(signal), *(ChannelUse("filled", name, (), "added: imputed") for name in names))
         ),
