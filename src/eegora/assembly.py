@@ -5,7 +5,7 @@ Knows the order of the steps; names and algebra come from the model's `ModelCode
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegora.checkpoints.fingerprints import fingerprint_of
-from eegora.checkpoints.read import is_mapped, read_config, read_tensors
+from eegora.checkpoints.mapped import HELD, RenamedTensors, release
+from eegora.checkpoints.read import is_zipped, read_config, read_tensors
 from eegora.checkpoints.rename import Coverage, new_names, rename, why_renamed
 from eegora.checkpoints.synthetic import synthetic_state_dict
 from eegora.errors import CheckpointError, EegoraError
 from eegora.recipes.recipe import prepare
 from eegora.recordings.positions import head_position
 from eegora.signal import Signal
-from eegora.spec import Config, ModelCode, ModelSpec, Tensors
+from eegora.spec import Config, ModelCode, ModelSpec, Stored, Tensors
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Reading:
     Parameters
     ----------
     config : dict
-    tensors : dict of str to Tensor
+    tensors : mapping of str to Tensor
         Under the names of the model's layout; empty if the file does not fit.
     coverage : Coverage
     reasons : dict of str to str
@@ -48,7 +49,7 @@ class Reading:
     """
 
     config: dict[str, Any]
-    tensors: Tensors
+    tensors: Stored
     coverage: Coverage
     reasons: Mapping[str, str]
     notes: tuple[str, ...] = ()
@@ -109,14 +110,16 @@ def load_network(
 
 
 def _read_again(reading: Reading, path: Path | str) -> Reading:
-    """Map the file anew: the check of every value brought all of it into memory, which goes with the first mapping.
+    """Map a torch file anew: the check of every value brought all of it into memory, which goes with the first mapping.
 
-    The fold then only brings in what it copies, so that the copies do not add to the whole file.
+    The fold then only brings in what it copies, so that the copies do not add to the whole file. A safetensors file needs
+    no such thing, see `MappedTensors`.
     """
-    if not is_mapped(path):
+    if not is_zipped(path):
         return reading
-    tensors, olds = read_tensors(path), {new: old for old, new in reading.coverage.renamed.items()}
-    return replace(reading, tensors={key: tensors[olds.get(key, key)] for key in reading.tensors})
+    olds = {new: old for old, new in reading.coverage.renamed.items()}
+    names = {key: olds.get(key, key) for key in reading.tensors}
+    return replace(reading, tensors=RenamedTensors(read_tensors(path), names))
 
 
 def untrained_network(
@@ -277,7 +280,7 @@ def published_form(code: ModelCode, reading: Reading, fields: Config) -> Publish
     return PublishedForm(tensors, again.config, kept)
 
 
-def _published_tensors(code: ModelCode, tensors: Tensors) -> Tensors:
+def _published_tensors(code: ModelCode, tensors: Stored) -> Tensors:
     """Give tensors their published names, and turn matrices that the file stored input-first."""
     publish = code.publish
     if publish is not None:
@@ -293,12 +296,26 @@ def assembled(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
     config, found = reading.config, reading.tensors
     with torch.device("meta"):
         network = code.build(config)
-    number = getattr(torch, dtype)
-    state: Tensors = {key: value.to(number) for key, value in code.fold(found, config).items()}
+    state = _in_number_format(code.fold(found, config), getattr(torch, dtype), lambda: release(found))
     network.load_state_dict(state, strict=True, assign=True)
     network.eval().requires_grad_(False)
     remarks = code.remarks(found, config) if code.remarks else ()
     return Loaded(network, config, reading.coverage, (*reading.notes, *remarks))
+
+
+def _in_number_format(folded: Tensors, number: torch.dtype, forget: Callable[[], None]) -> Tensors:
+    """Bring tensors to a number format, one by one, so that no more than one is there twice."""
+    state: Tensors = {}
+    looked_at = 0
+    for key in list(folded):
+        tensor = folded.pop(key)
+        state[key] = tensor.to(number)
+        if tensor.dtype != number:
+            looked_at += tensor.nbytes
+        if looked_at > HELD:
+            forget()
+            looked_at = 0
+    return state
 
 
 def fingerprint(spec: ModelSpec, code: ModelCode, network: torch.nn.Module, config: Config) -> str:

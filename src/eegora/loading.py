@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,10 +132,10 @@ def _load(
     """Find and load a checkpoint file; return the network, the record of where it comes from, and its classes."""
     from eegora.checkpoints.fingerprints import known_fingerprint
     from eegora.checkpoints.read import read_metadata
-    from eegora.checkpoints.resolve import resolve
+    from eegora.checkpoints.resolve import locate
 
     given, place = (None, checkpoint) if isinstance(checkpoint, Elsewhere) else (checkpoint, Elsewhere())
-    found = resolve(
+    found = locate(
         variant.published if variant else None,
         given=given,
         offline=offline,
@@ -146,7 +147,13 @@ def _load(
     )
     metadata = read_metadata(found.path)
     own = config if config is not None else fields_of(metadata)
-    loaded = assembly.load_network(code, found.path, config=own, beside=found.config_path, dtype=dtype)
+    # Reading a large file for its SHA-256 takes as long as loading it: both at once. A wrong one counts before all else.
+    with ThreadPoolExecutor(1) as other:
+        sha256 = other.submit(lambda: found.sha256)
+        try:
+            loaded = assembly.load_network(code, found.path, config=own, beside=found.config_path, dtype=dtype)
+        finally:
+            sha256.result()
     record: dict[str, Any] = dict(found.record())
     known = known_fingerprint(found.sha256, loaded.config)
     if known is not None:

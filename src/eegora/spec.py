@@ -23,6 +23,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 Layout = dict[str, tuple[tuple[int, ...], str]]
 Inputs = dict[str, "torch.Tensor"]
 Tensors = dict[str, "torch.Tensor"]
+# A checkpoint's tensors: as a rule views of the mapped file, so that one asks for them by name and does not hold them all.
+Stored = Mapping[str, "torch.Tensor"]
 Run = Callable[["Windows", int], "Array"]  # windows and the number of a draw → what the model makes of them
 
 TASKS = ("embed", "reconstruct", "decode", "classify", "repair", "upsample", "attention")
@@ -150,19 +152,19 @@ class ModelCode:
     renames: Callable[[Collection[str], Config], tuple[Rename, ...]]
     detect: Callable[[Shapes], dict[str, Any]]
     layout: Callable[[Config], Layout]
-    fold: Callable[[Tensors, Config], Tensors]
+    fold: Callable[[Stored, Config], Tensors]
     build: Callable[[Config], torch.nn.Module]
     tasks: Callable[[Config], tuple[str, ...]]
     pack: Callable[[Windows, Config], Inputs]
     embed: Callable[[torch.nn.Module, Inputs], torch.Tensor]
     trace: Callable[[torch.nn.Module, Inputs, str], Tensors]
-    remarks: Callable[[Tensors, Config], tuple[str, ...]] | None = None
+    remarks: Callable[[Stored, Config], tuple[str, ...]] | None = None
     labels: Callable[[Windows, Config], Mapping[str, tuple[str, ...]]] | None = None
     vocabulary: Callable[[Config, str], tuple[str, ...] | None] | None = None
     own_input: Callable[[Config], tuple[int | None, int | None]] | None = None
     classes: Callable[[Config], tuple[str, ...]] | None = None
     trusted: Callable[[Config, Config], tuple[dict[str, Any], tuple[str, ...]]] | None = None
-    publish: Callable[[Tensors], Tensors] | None = None
+    publish: Callable[[Stored], Tensors] | None = None
     drawn: Callable[[Windows, Config], Inputs] | None = None
     own_length: bool = False
     reconstruct: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None

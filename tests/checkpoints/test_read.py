@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from eegora.checkpoints.read import is_mapped, read_config, read_metadata, read_shapes, read_tensors, sha256_of
+from eegora.checkpoints.read import is_zipped, read_config, read_metadata, read_tensors, sha256_of
 from eegora.errors import CheckpointError
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.bfloat16), "n": torch.tensor(7)}
@@ -42,7 +43,7 @@ def refused(path: Path) -> CheckpointError:
     return error.value
 
 
-def same(found: dict[str, torch.Tensor]) -> bool:
+def same(found: Mapping[str, torch.Tensor]) -> bool:
     return found.keys() == TENSORS.keys() and all(
         found[key].dtype == value.dtype and torch.equal(found[key], value) for key, value in TENSORS.items()
     )
@@ -51,7 +52,6 @@ def same(found: dict[str, torch.Tensor]) -> bool:
 def test_safetensors(safe: Path) -> None:
     assert same(read_tensors(safe))
     assert read_metadata(safe) == {"classes": "x,y"}
-    assert read_shapes(safe) == {"a.weight": (2, 3), "b": (3,), "n": ()}
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -62,8 +62,8 @@ def test_torch_files(tmp_path: Path, suffix: str, wrapper: str | None, zipped: b
     content = {wrapper: TENSORS, "epoch": 3, "optimizer_states": [{"lr": 0.1}]} if wrapper else TENSORS
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     assert same(read_tensors(path))
-    assert read_shapes(path)["a.weight"] == (2, 3)
     assert read_metadata(path) == {}
+    assert is_zipped(path) is zipped
 
 
 def test_content_counts_but_no_pickle_goes_as_safetensors(tmp_path: Path, safe: Path) -> None:
@@ -155,8 +155,7 @@ def test_header_length_that_looks_like_a_pickle(tmp_path: Path) -> None:
     assert path.read_bytes()[0] == 0x80
     assert same(read_tensors(path))
     assert read_metadata(path) == {"classes": "x" * n}
-    assert read_shapes(path)["b"] == (3,)
-    assert is_mapped(path)
+    assert not is_zipped(path)
 
 
 def test_folder_names_the_files_in_it(safe: Path) -> None:
@@ -168,7 +167,7 @@ def test_folder_names_the_files_in_it(safe: Path) -> None:
 def test_absent_file(tmp_path: Path) -> None:
     error = refused(tmp_path / "absent.safetensors")
     assert (error.code, error.exit_code) == ("not_found", 2)
-    for read in (read_shapes, read_metadata, read_config, sha256_of):
+    for read in (read_metadata, read_config, sha256_of):
         with pytest.raises(CheckpointError, match="not_found"):
             read(tmp_path / "absent")
 

@@ -1,4 +1,4 @@
-"""Checkpoint files → CPU tensors: safetensors memory-mapped, pickles only as far as they hold nothing but tensors.
+"""Checkpoint files → CPU tensors: safetensors mapped (`mapped`), pickles only as far as they hold nothing but tensors.
 
 It knows no model; names, shapes and values are judged by `rename`.
 """
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eegora.checkpoints.mapped import MappedTensors
 from eegora.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ IMPOSTORS = {
 }
 
 
-def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path | str) -> Mapping[str, torch.Tensor]:
     """Read every tensor of a checkpoint, on the CPU, in the number format of the file.
 
-    Safetensors and zipped torch files are memory-mapped: a tensor costs memory only when it is touched. A pickle
-    is read with ``weights_only``; the tensors may be the dictionary itself or its entry ``state_dict`` or ``model``.
+    Safetensors and zipped torch files are memory-mapped: a tensor costs memory only when it is touched, and one of a
+    safetensors file only for a while. A pickle is read with ``weights_only``; the tensors may be the dictionary itself or its entry ``state_dict`` or ``model``.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
 
     Returns
     -------
-    dict of str to Tensor
+    mapping of str to Tensor
         As the file names them.
 
     Raises
@@ -56,23 +57,16 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
     path = Path(path)
     if _is_pickle(_start(path)):
         return _read_pickle(path)
-    with _safetensors(path) as file:
-        return {key: _tensor(path, file, key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    with _safetensors(path):  # checks the header
+        try:
+            return MappedTensors(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError("bad_checkpoint", f"{path}: cannot be read ({error})") from None
 
 
-def is_mapped(path: Path | str) -> bool:
-    """Tell whether `read_tensors` maps the file, so that reading it again costs nothing: not with an old torch pickle."""
-    start = _start(Path(path))
-    return start.startswith(ZIP) or not _is_pickle(start)
-
-
-def read_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor; of a safetensors file only the header is read. Raises as `read_tensors`."""
-    path = Path(path)
-    if _is_pickle(_start(path)):
-        return {key: tuple(tensor.shape) for key, tensor in _read_pickle(path).items()}
-    with _safetensors(path) as file:
-        return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a dict)
+def is_zipped(path: Path | str) -> bool:
+    """Tell whether a file is a torch file of the kind that is mapped as a whole, so that reading it again costs nothing."""
+    return _start(Path(path)).startswith(ZIP)
 
 
 def read_metadata(path: Path | str) -> dict[str, str]:
@@ -110,6 +104,11 @@ def sha256_of(path: Path | str) -> str:
     _start(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no file at all, or obviously no checkpoint. Raises as `read_tensors`."""
+    _start(path)
 
 
 def _start(path: Path) -> bytes:
@@ -154,16 +153,6 @@ def _safetensors(path: Path) -> Any:
         what = "a damaged or truncated safetensors file" if damaged else "not a checkpoint"
         hint = "fetch it again" if damaged else f"give one of {', '.join(SUFFIXES)}"
         raise CheckpointError("bad_checkpoint", f"{path}: {what} ({error})", hint=hint) from None
-
-
-def _tensor(path: Path, file: Any, key: str) -> torch.Tensor:
-    from safetensors import SafetensorError
-
-    try:
-        tensor: torch.Tensor = file.get_tensor(key)
-    except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
-        raise CheckpointError("bad_checkpoint", f"{path}: tensor {key} cannot be read ({error})") from None
-    return tensor
 
 
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eegora.checkpoints.mapped import RenamedTensors
 from eegora.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def rename(
     renames: Sequence[Rename],
     wanted: Mapping[str, Shape] | None = None,
     optional: Collection[str] = (),
-) -> tuple[dict[str, torch.Tensor], Coverage]:
+) -> tuple[Mapping[str, torch.Tensor], Coverage]:
     """Give the tensors of a file our names, and account for each.
 
     Parameters
@@ -135,7 +136,7 @@ def rename(
 
     Returns
     -------
-    tensors : dict of str to Tensor
+    tensors : mapping of str to Tensor
         Under our names, in the order of `wanted`; empty if anything is wrong, so that nothing is ever half loaded.
     coverage : Coverage
         Call its `raise_for`.
@@ -145,7 +146,7 @@ def rename(
     for old, new in names.items():
         olds.setdefault(new, []).append(old)
     shapes = {new: tuple(tensors[old[0]].shape) for new, old in olds.items()} if wanted is None else wanted
-    present = {new: tensors[olds[new][0]] for new in shapes if new in olds}
+    present = RenamedTensors(tensors, {new: olds[new][0] for new in shapes if new in olds})
 
     wrong_shape = {
         k: (tuple(t.shape), tuple(shapes[k])) for k, t in present.items() if tuple(t.shape) != tuple(shapes[k])

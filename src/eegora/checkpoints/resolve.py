@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from eegora.checkpoints import bundle as bundles
 from eegora.checkpoints import hub
 from eegora.checkpoints.published import Published
-from eegora.checkpoints.read import sha256_of
+from eegora.checkpoints.read import check_file, sha256_of
 from eegora.errors import CheckpointError, HubError
 
 Say = Callable[[str], None]
@@ -31,21 +32,45 @@ class Found:
         ``given``, ``bundle``, ``cache`` or ``download``.
     name : str
         The file's name: inside its repository, or as given.
-    sha256 : str
     licence, repo, revision : str or None
         None where nothing is known, as for a file of the user's own.
     config_path : Path or None
         Its config.json, if there is one beside it.
+    recorded : str or None
+        The SHA-256 that it must have.
     """
 
     path: Path
     source: Literal["given", "bundle", "cache", "download"]
     name: str
-    sha256: str
     licence: str | None = None
     repo: str | None = None
     revision: str | None = None
     config_path: Path | None = None
+    recorded: str | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """The file's SHA-256, compared with the recorded one when it is first asked for.
+
+        Raises
+        ------
+        CheckpointError
+            ``wrong_checksum``.
+        """
+        own = sha256_of(self.path)
+        if self.recorded not in (None, own):
+            raise CheckpointError(
+                "wrong_checksum",
+                f"{self.path}: its SHA-256 is {own[:12]}…, not the recorded {str(self.recorded)[:12]}…",
+                hint="delete the file and fetch it again; to use it all the same, give it with --checkpoint",
+            )
+        return own
+
+    def proven(self) -> Found:
+        """Return it once its SHA-256 has been compared. Raises as `sha256`."""
+        _ = self.sha256
+        return self
 
     def record(self) -> dict[str, str]:
         """Return what provenance keeps: no machine path, nothing that is unknown."""
@@ -53,7 +78,18 @@ class Found:
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def resolve(
+def resolve(published: Published | None, **where: Any) -> Found:
+    """Find a checkpoint file as `locate` does, and compare its SHA-256 with the recorded one.
+
+    Raises
+    ------
+    CheckpointError
+        As `locate`, and ``wrong_checksum``.
+    """
+    return locate(published, **where).proven()
+
+
+def locate(
     published: Published | None,
     *,
     given: Path | str | None = None,
@@ -90,7 +126,8 @@ def resolve(
     Raises
     ------
     CheckpointError
-        ``not_found``, ``bad_checkpoint``, ``nothing_published``, ``bad_bundle``, ``wrong_checksum``, ``cannot_store``.
+        ``not_found``, ``bad_checkpoint``, ``nothing_published``, ``bad_bundle``, ``cannot_store``; its `sha256` may raise
+        ``wrong_checksum``.
     HubError
         ``offline``, ``hub_unreachable``, ``hub_refused``, ``not_on_hub``; each names the ways on.
     """
@@ -133,7 +170,7 @@ def fetch(
     CheckpointError, HubError
         As `resolve`.
     """
-    found = _fetched(published, _cache(cache_dir), offline, say, watch)
+    found = _fetched(published, _cache(cache_dir), offline, say, watch).proven()
     if to is None:
         return found
     folder = Path(to).expanduser()
@@ -148,10 +185,10 @@ def fetch(
 
 
 def _given(path: Path, published: Published | None) -> Found:
-    sha256 = sha256_of(path)  # refuses folders and absent files
+    check_file(path)
     names = {Path(name).name for name in (published.config_files if published else ())} | {"config.json"}
     beside = sorted(p for name in names if (p := path.with_name(name)).is_file())
-    return Found(path, "given", path.name, sha256, config_path=beside[0] if beside else None)
+    return Found(path, "given", path.name, config_path=beside[0] if beside else None)
 
 
 def _bundled(folder: Path, published: Published) -> Found | None:
@@ -162,11 +199,10 @@ def _bundled(folder: Path, published: Published) -> Found | None:
     repo, revision = str(entry["repo"]), entry.get("revision")
     top = folder / bundles.entry_name(repo, "")
     configs = [p for name in published.config_files if (p := top / name).is_file()]
-    found = Found(
-        path, "bundle", path.relative_to(top).as_posix(), sha256_of(path), published.licence, repo, revision,
-        configs[0] if configs else None,
+    return Found(
+        path, "bundle", path.relative_to(top).as_posix(), published.licence, repo, revision,
+        configs[0] if configs else None, published.sha256 or entry.get("sha256"),
     )  # fmt: skip
-    return _checked(found, published.sha256 or entry.get("sha256"))
 
 
 def _fetched(published: Published, cache: Path, offline: bool, say: Say, watch: hub.Watch | None = None) -> Found:
@@ -175,7 +211,7 @@ def _fetched(published: Published, cache: Path, offline: bool, say: Say, watch: 
         if path := hub.cached(repo, file, published.revision, cache):
             configs = (hub.cached(repo, name, published.revision, cache) for name in published.config_files)
             config = next((config for config in configs if config), None)
-            return _checked(_of_cache(path, "cache", repo, file, published, config), published.sha256)
+            return _of_cache(path, "cache", repo, file, published, config)
     if offline or hub.offline_by_environment():
         why = "--offline" if offline else "HF_HUB_OFFLINE"
         message = (
@@ -185,7 +221,7 @@ def _fetched(published: Published, cache: Path, offline: bool, say: Say, watch: 
     path, repo, file = hub.download(published, cache, say, watch)
     configs = (hub.download_beside(published, repo, name, cache) for name in published.config_files)
     config = next((config for config in configs if config), None)
-    return _checked(_of_cache(path, "download", repo, file, published, config), published.sha256)
+    return _of_cache(path, "download", repo, file, published, config)
 
 
 def _of_cache(
@@ -193,17 +229,7 @@ def _of_cache(
 ) -> Found:
     # …/snapshots/COMMIT/FILE, and FILE may lie in a folder of the repository
     commit = path.parents[len(Path(file).parts) - 1].name
-    return Found(path, source, file, sha256_of(path), published.licence, repo, commit, config)
-
-
-def _checked(found: Found, sha256: str | None) -> Found:
-    if sha256 is not None and found.sha256 != sha256:
-        raise CheckpointError(
-            "wrong_checksum",
-            f"{found.path}: its SHA-256 is {found.sha256[:12]}…, not the recorded {sha256[:12]}…",
-            hint="delete the file and fetch it again; to use it all the same, give it with --checkpoint",
-        )
-    return found
+    return Found(path, source, file, published.licence, repo, commit, config, published.sha256)
 
 
 def _config_name(found: Found, published: Published) -> str:

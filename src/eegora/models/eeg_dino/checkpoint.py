@@ -15,7 +15,7 @@ from torch import Tensor
 from eegora.checkpoints.rename import Rename
 from eegora.errors import CheckpointError, UsageError
 from eegora.models.eeg_dino.network import EegDino
-from eegora.spec import Config, Layout, Shapes, Tensors
+from eegora.spec import Config, Layout, Shapes, Stored, Tensors
 
 BRANCHES = ("student", "teacher")
 LAYOUTS = ("braindecode", "official", "official-finetuned", "burn")
@@ -268,7 +268,7 @@ def layout(config: Config) -> Layout:
     return {f"{stored}.{key}": entry for key, entry in out.items()} if stored in BRANCHES else out
 
 
-def plain(tensors: Tensors) -> Tensors:
+def plain(tensors: Stored) -> Tensors:
     """Bring the common form to braindecode's: without branch prefix, every matrix output-first."""
     out: Tensors = {}
     for key, value in tensors.items():
@@ -279,7 +279,7 @@ def plain(tensors: Tensors) -> Tensors:
     return out
 
 
-def fold(tensors: Tensors, config: Config) -> Tensors:
+def fold(tensors: Stored, config: Config) -> Tensors:
     """Turn the common form into `EegDino`'s state: the channel table and the packed bias are made once (spec 11)."""
     given = plain(tensors)
     embedding = "patch_embedding"
@@ -306,14 +306,14 @@ def fold(tensors: Tensors, config: Config) -> Tensors:
     return out
 
 
-def _copy(tensors: Tensors, old: str, out: Tensors, new: str) -> None:
+def _copy(tensors: Stored, old: str, out: Tensors, new: str) -> None:
     """Take a module's tensors over under another name."""
-    for key, value in tensors.items():
+    for key in tensors:
         if key.startswith(f"{old}."):
-            out[f"{new}{key[len(old) :]}"] = value
+            out[f"{new}{key[len(old) :]}"] = tensors[key]
 
 
-def remarks(tensors: Tensors, config: Config) -> tuple[str, ...]:
+def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
     """Say what no tensor tells but every embedding depends on; and whether the head looks untrained."""
     full = complete(config)
     branch = (
@@ -325,7 +325,7 @@ def remarks(tensors: Tensors, config: Config) -> tuple[str, ...]:
     return tuple(found)
 
 
-def head_looks_random(tensors: Tensors) -> bool:
+def head_looks_random(tensors: Stored) -> bool:
     """Say whether the head is as an initialisation leaves it: all biases 0, or all matrices flat between ±1/√n_in.
 
     The heads in the braindecode repositories are random (spec 5). Training moves the biases, and leaves the interval or

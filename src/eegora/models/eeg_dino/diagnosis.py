@@ -15,10 +15,10 @@ from torch import Tensor
 from eegora.models.eeg_dino.checkpoint import plain
 from eegora.models.eeg_dino.spec import ORDERS
 from eegora.recordings.positions import head_position
-from eegora.spec import Config, Tensors
+from eegora.spec import Config, Stored
 
 
-def diagnose(tensors: Tensors, config: Config) -> dict[str, Any]:
+def diagnose(tensors: Stored, config: Config) -> dict[str, Any]:
     """Ask both questions.
 
     Parameters
@@ -40,7 +40,7 @@ def diagnose(tensors: Tensors, config: Config) -> dict[str, Any]:
     return found
 
 
-def head_distances(tensors: Tensors, n_layers: int, n_blocks: int) -> tuple[float, float]:
+def head_distances(tensors: Stored, n_layers: int, n_blocks: int) -> tuple[float, float]:
     """Compare neighbouring blocks of the attention's features: two of one head, if there are half as many heads as blocks.
 
     Returns

@@ -43,7 +43,8 @@ class PatchEmbedding(nn.Module):
             ]
         self.temporal = nn.Sequential(*layers)
         self.spectral = nn.Linear(self.patch // 2 + 1, d)
-        self.channel = nn.Embedding(config["n_channel_embeddings"], d)
+        # From a tensor: a random start would never be used, and drawing it brings in half of torch.
+        self.channel = nn.Embedding.from_pretrained(torch.empty(config["n_channel_embeddings"], d))
         self.taps = nn.Parameter(torch.empty(config["n_taps"], d))
         self.bias = nn.Parameter(torch.empty(d))
 

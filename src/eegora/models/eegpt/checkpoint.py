@@ -16,7 +16,7 @@ from eegora.models.eegpt.heads import ChannelMix, ChannelScale, FlatHead, Probe,
 from eegora.models.eegpt.network import Eegpt
 from eegora.models.eegpt.settings import DEFAULTS, recipe_of, settings, stem_of
 from eegora.models.eegpt.spec import OLD_NAMES, VOCABULARY
-from eegora.spec import Config, Layout, Shapes, Tensors
+from eegora.spec import Config, Layout, Shapes, Stored
 
 ENCODER = "target_encoder"  # the averaged copy, which every downstream task uses; ``encoder`` is the online one
 
@@ -324,7 +324,7 @@ def vocabulary(config: Config, task: str) -> tuple[str, ...] | None:
     return VOCABULARY + OLD_NAMES if by_name and not config.get("interpolation") else None
 
 
-def remarks(tensors: Tensors, config: Config) -> tuple[str, ...]:
+def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
     """Say how windows are cut into patches, which is in no checkpoint, and what the head is for."""
     chosen = settings(config)
     notes = [f"patches of {config['patch_size']} samples every {chosen.stride}, tail {chosen.tail}"]

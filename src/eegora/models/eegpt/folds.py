@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eegora.models.eegpt.network import EPS
-from eegora.spec import Config, Tensors
+from eegora.spec import Config, Stored, Tensors
 
 BATCH_NORM_EPS = 1e-5
 # Largest norm of a row (spec section 7): the second layer of a probe is held tighter.
@@ -28,7 +28,7 @@ def max_norm(weight: Tensor, limit: float) -> Tensor:
     return weight * factor.view(-1, *[1] * (weight.ndim - 1))
 
 
-def fold(tensors: Tensors, config: Config) -> Tensors:
+def fold(tensors: Stored, config: Config) -> Tensors:
     """Turn the published layout into `Eegpt`'s state, in float64.
 
     Folds (spec section 12): the summary tokens' way through the first normalisation and projection; max-norms; batch
@@ -46,12 +46,12 @@ def fold(tensors: Tensors, config: Config) -> Tensors:
     return out
 
 
-def _copy(tensors: Tensors, old: str, out: Tensors, new: str) -> None:
+def _copy(tensors: Stored, old: str, out: Tensors, new: str) -> None:
     for kind in ("weight", "bias"):
         out[f"{new}.{kind}"] = tensors[f"{old}.{kind}"]
 
 
-def _fold_block(tensors: Tensors, old: str, out: Tensors, new: str) -> None:
+def _fold_block(tensors: Stored, old: str, out: Tensors, new: str) -> None:
     for kind in ("weight", "bias"):
         packed = tensors[f"{old}.attn.qkv.{kind}"]
         out[f"{new}.q.{kind}"], out[f"{new}.kv.{kind}"] = packed.split((len(packed) // 3, 2 * len(packed) // 3))
@@ -59,7 +59,7 @@ def _fold_block(tensors: Tensors, old: str, out: Tensors, new: str) -> None:
         _copy(tensors, f"{old}.{part}", out, f"{new}.{name}")
 
 
-def _fold_encoder(tensors: Tensors, old: str, depth: int, out: Tensors, new: str) -> None:
+def _fold_encoder(tensors: Stored, old: str, depth: int, out: Tensors, new: str) -> None:
     out[f"{new}.patch_embed.weight"] = tensors[f"{old}.patch_embed.proj.weight"].flatten(1)
     out[f"{new}.patch_embed.bias"] = tensors[f"{old}.patch_embed.proj.bias"]
     out[f"{new}.table"] = tensors[f"{old}.chan_embed.weight"]
@@ -74,7 +74,7 @@ def _fold_encoder(tensors: Tensors, old: str, depth: int, out: Tensors, new: str
     _copy(tensors, f"{old}.norm", out, f"{new}.norm")
 
 
-def _fold_time(tensors: Tensors, part: str, depth: int, out: Tensors) -> None:
+def _fold_time(tensors: Stored, part: str, depth: int, out: Tensors) -> None:
     mask = tensors[f"{part}.mask_token"]
     out[f"{part}.mask"] = mask[0, 0]
     out[f"{part}.freqs"] = tensors[f"{part}.time_embed.freqs"]
@@ -87,7 +87,7 @@ def _fold_time(tensors: Tensors, part: str, depth: int, out: Tensors) -> None:
         _copy(tensors, f"{part}.{part}_{name}", out, f"{part}.{name}")
 
 
-def _fold_step(tensors: Tensors, config: Config, out: Tensors) -> None:
+def _fold_step(tensors: Stored, config: Config, out: Tensors) -> None:
     kind = config.get("chan_proj_type")
     if kind == "scale":
         out["channel_step.weight"] = tensors["chan_scale"][0]
@@ -103,7 +103,7 @@ def _fold_step(tensors: Tensors, config: Config, out: Tensors) -> None:
         out["channel_step.filter.weight"], out["channel_step.filter.bias"] = taps[:, None], shift
 
 
-def _with_batch_norm(tensors: Tensors, i: int, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _with_batch_norm(tensors: Stored, i: int, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Fold the batch norm behind convolution `i` into its weight (n_out, ...) and bias."""
     norm = f"chan_conv.{i + 1}"
     scale, shift, mean, variance = (
@@ -113,7 +113,7 @@ def _with_batch_norm(tensors: Tensors, i: int, weight: Tensor) -> tuple[Tensor, 
     return weight * gain[:, None], (tensors[f"chan_conv.{i}.bias"].double() - mean) * gain + shift
 
 
-def _fold_head(tensors: Tensors, config: Config, out: Tensors) -> None:
+def _fold_head(tensors: Stored, config: Config, out: Tensors) -> None:
     kind = config.get("head", "none")
     if kind in ("probe", "sleep"):
         for i, limit in ((1, MAX_NORM), (2, MAX_NORM_PROBE2)):
@@ -121,7 +121,7 @@ def _fold_head(tensors: Tensors, config: Config, out: Tensors) -> None:
             out[f"head.fc{i}.bias"] = tensors[f"linear_probe{i}.bias"]
     if kind == "sleep":
         out["head.cls"] = tensors["cls_token"].flatten()
-        out |= {f"head.{key}": value for key, value in tensors.items() if key.startswith("decoder.")}
+        out |= {f"head.{key}": tensors[key] for key in tensors if key.startswith("decoder.")}
     if kind in ("flat", "predictor", "reconstructor"):
         old = "head.1" if kind == "flat" else "head"
         out["head.fc.weight"] = max_norm(tensors[f"{old}.weight"], MAX_NORM)

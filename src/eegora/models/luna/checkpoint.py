@@ -15,7 +15,7 @@ from eegora.checkpoints.rename import Rename
 from eegora.errors import CheckpointError
 from eegora.models.luna.network import Luna, hidden_width, theta
 from eegora.models.luna.spec import VOCABULARY
-from eegora.spec import Config, Layout, Shapes, Tensors
+from eegora.spec import Config, Layout, Shapes, Stored, Tensors
 
 RENAMES = (
     Rename(r"model\.(.+)", r"\1", "prefix of Lightning files"),
@@ -149,7 +149,7 @@ def _encoder_layer(key: str, width: int, hidden: int, attentions: tuple[str, ...
     return out
 
 
-def remarks(tensors: Tensors, config: Config) -> tuple[str, ...]:
+def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
     """Say what is unusual in a checkpoint: rotary constants that are not the formula's."""
     expected = theta(config["embed_dim"] // config["num_heads"])
     odd = [
@@ -160,7 +160,7 @@ def remarks(tensors: Tensors, config: Config) -> tuple[str, ...]:
     return (f"{len(odd)} stored rotary tables differ from the formula, which is used: {odd[0]}",) if odd else ()
 
 
-def fold(tensors: Tensors, config: Config) -> Tensors:
+def fold(tensors: Stored, config: Config) -> Tensors:
     """Turn the published layout into `Luna`'s state.
 
     Four folds, in float64 (spec section 12): convolutions over a patch become banded matrices; the constant queries of
@@ -189,14 +189,14 @@ def fold(tensors: Tensors, config: Config) -> Tensors:
     return out
 
 
-def _copy(tensors: Tensors, old: str, out: Tensors, new: str) -> None:
+def _copy(tensors: Stored, old: str, out: Tensors, new: str) -> None:
     """Take a module's tensors over under another name."""
-    for key, value in tensors.items():
+    for key in tensors:
         if key.startswith(f"{old}."):
-            out[f"{new}{key[len(old) :]}"] = value
+            out[f"{new}{key[len(old) :]}"] = tensors[key]
 
 
-def _patch_cnn(tensors: Tensors, patch: int, out: Tensors) -> None:
+def _patch_cnn(tensors: Stored, patch: int, out: Tensors) -> None:
     weights, biases = [], []
     for i, (stride, pad) in enumerate(((patch // 4, patch // 4 - 1), (1, 1), (1, 1))):
         kernel = tensors[f"patch_embed.proj_in.{3 * i}.weight"].double()[:, :, 0]  # (E, in, k)
@@ -216,7 +216,7 @@ def _patch_cnn(tensors: Tensors, patch: int, out: Tensors) -> None:
 
 
 def _constant_query(
-    tensors: Tensors, key: str, query: Tensor, n_heads: int, norms: Mapping[str, Tensor]
+    tensors: Stored, key: str, query: Tensor, n_heads: int, norms: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Fold an attention whose queries are constants.
 
@@ -245,7 +245,7 @@ def _constant_query(
     return score.flatten(0, 1), mix.flatten(1), bias
 
 
-def _channel_unification(tensors: Tensors, n_heads: int, out: Tensors) -> None:
+def _channel_unification(tensors: Stored, n_heads: int, out: Tensors) -> None:
     query = tensors["cross_attn.query_embed"].double()[0]
     scale, shift = (tensors[f"cross_attn.queries_norm.{kind}"].double() for kind in ("weight", "bias"))
     query = torch.nn.functional.layer_norm(query, query.shape[-1:], scale, shift)
@@ -268,7 +268,7 @@ def _channel_unification(tensors: Tensors, n_heads: int, out: Tensors) -> None:
         _copy(tensors, f"{old}.norm2", out, f"{new}.norm2")
 
 
-def _encoder_attention(tensors: Tensors, old: str, out: Tensors, new: str) -> None:
+def _encoder_attention(tensors: Stored, old: str, out: Tensors, new: str) -> None:
     out[f"{new}.qkv.weight"], out[f"{new}.qkv.bias"] = tensors[f"{old}.in_proj_weight"], tensors[f"{old}.in_proj_bias"]
     _copy(tensors, f"{old}.out_proj", out, f"{new}.out")
 
@@ -279,7 +279,7 @@ def _half_split(n_heads: int, head: int) -> Tensor:
     return torch.cat([rows[:2].transpose(2, 3).reshape(-1), rows[2].reshape(-1)])
 
 
-def _classification(tensors: Tensors, n_heads: int, out: Tensors) -> None:
+def _classification(tensors: Stored, n_heads: int, out: Tensors) -> None:
     query = tensors["classifier.learned_agg"].double()[0]
     out["classification.score.weight"], out["classification.mix.weight"], out["classification.mix.bias"] = (
         _constant_query(tensors, "classifier.decoder_attn", query, n_heads, {})
@@ -287,7 +287,7 @@ def _classification(tensors: Tensors, n_heads: int, out: Tensors) -> None:
     _copy(tensors, "classifier.decoder_ffn", out, "classification.mlp")
 
 
-def _reconstruction(tensors: Tensors, out: Tensors) -> None:
+def _reconstruction(tensors: Stored, out: Tensors) -> None:
     old, new = "decoder_head.decoder_pred.layers.0", "reconstruction"
     _encoder_attention(tensors, f"{old}.self_attn", out, f"{new}.attention")
     width = tensors["decoder_head.norm.weight"].shape[0]

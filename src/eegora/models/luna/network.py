@@ -223,7 +223,8 @@ class ReconstructionHead(nn.Module):
     def __init__(self, width: int, n_heads: int, patch: int, n_names: int) -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.names = nn.Embedding(n_names, width)
+        # From a tensor: a random start would never be used, and drawing it brings in half of torch.
+        self.names = nn.Embedding.from_pretrained(torch.empty(n_names, width))
         self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = SelfAttention(width, n_heads)
         self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eegora.checkpoints.mapped import RenamedTensors
 from eegora.checkpoints.rename import Rename
 from eegora.errors import CheckpointError
 from eegora.models.zuna.network import Zuna
 from eegora.models.zuna.spec import TASKS
-from eegora.spec import Config, Layout, Shapes, Tensors
+from eegora.spec import Config, Layout, Shapes, Stored, Tensors
 
 # Fields of config.json whose other values change the network in ways that no published checkpoint has.
 SUPPORTED: dict[str, tuple[Any, ...]] = {
@@ -234,7 +235,7 @@ def _decoder(c: Config) -> Layout:
     return out | _adaptive("model.decoder.norm", c) | _linear("model.decoder.output", c["input_dim"], width)
 
 
-def fold(tensors: Tensors, config: Config) -> Tensors:
+def fold(tensors: Stored, config: Config) -> Tensors:
     """Turn the published layout into `Zuna`'s state: re-ordered and joined, no number changes.
 
     Rows of q and k are ordered for half-split rotation; k and v, and the two first matrices of a feed-forward, stand on
@@ -243,7 +244,7 @@ def fold(tensors: Tensors, config: Config) -> Tensors:
     head = config["head_dim"]
     if head % 8 or config["inner_dim"] % head or config["kv_dim"] % head:
         raise _unsupported(f"head_dim = {head} for {config['inner_dim']} rows of wq; wanted a divisor, a multiple of 8")
-    plain = {SPELLING.sub(r"\1.weight", key.removeprefix("model.")): tensor for key, tensor in tensors.items()}
+    plain = RenamedTensors(tensors, {SPELLING.sub(r"\1.weight", key.removeprefix("model.")): key for key in tensors})
     out: Tensors = {"encoder.registers": plain["encoder.registers"]}
     _copy(plain, "encoder.norm", out, "encoder.norm")
     _copy(plain, "encoder.tok_embeddings", out, "encoder.embed")
@@ -261,7 +262,7 @@ def fold(tensors: Tensors, config: Config) -> Tensors:
     return out
 
 
-def _fold_decoder(plain: Tensors, out: Tensors, config: Config) -> None:
+def _fold_decoder(plain: Stored, out: Tensors, config: Config) -> None:
     out["decoder.frequencies"] = plain["decoder.t_embedder.weight"].flatten()
     for old, new in (
         ("t_embedder.proj", "time"),
@@ -282,14 +283,14 @@ def _fold_decoder(plain: Tensors, out: Tensors, config: Config) -> None:
             _copy(plain, f"{key}.{old}_norm_post", out, f"{key}.{new}_post")
 
 
-def _copy(plain: Tensors, old: str, out: Tensors, new: str) -> None:
+def _copy(plain: Stored, old: str, out: Tensors, new: str) -> None:
     """Take a module's own weight and bias over under another name, where it has them."""
     for kind in ("weight", "bias"):
         if f"{old}.{kind}" in plain:
             out[f"{new}.{kind}"] = plain[f"{old}.{kind}"]
 
 
-def _fold_attention(plain: Tensors, old: str, out: Tensors, new: str, config: Config) -> None:
+def _fold_attention(plain: Stored, old: str, out: Tensors, new: str, config: Config) -> None:
     head = config["head_dim"]
     out[f"{new}.q.weight"] = half_split(plain[f"{old}.wq.weight"], head)
     out[f"{new}.kv.weight"] = torch.cat([half_split(plain[f"{old}.wk.weight"], head), plain[f"{old}.wv.weight"]])
@@ -299,7 +300,7 @@ def _fold_attention(plain: Tensors, old: str, out: Tensors, new: str, config: Co
             out[f"{new}.{name}.weight"] = half_split(plain[f"{old}.{name}.weight"], head)
 
 
-def _fold_feed_forward(plain: Tensors, key: str, out: Tensors) -> None:
+def _fold_feed_forward(plain: Stored, key: str, out: Tensors) -> None:
     up = [plain[f"{key}.feed_forward.{name}.weight"] for name in ("w1", "w3")]
     out[f"{key}.feed_forward.up.weight"] = torch.cat(up)
     out[f"{key}.feed_forward.down.weight"] = plain[f"{key}.feed_forward.w2.weight"]
