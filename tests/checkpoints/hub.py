@@ -22,6 +22,9 @@ class Hub:
     forbidden: set[str] = field(default_factory=set)  # files that get a 403
     failures: int = 0  # how many file requests get a 503 first
     cut_after: int | None = None  # the next GET breaks off after so many bytes
+    etag: str | None = None  # sent instead of the content's own
+    commit: str = COMMIT  # sent with every answer
+    patience: int = 0  # how many HEAD requests are answered as they should be before `etag` and `commit` are sent
     url: str = ""
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)  # (method, path, headers)
 
@@ -63,12 +66,16 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if revision not in ("main", COMMIT):
                 return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
             if (repo, file) not in hub.files:
-                return self.reply(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+                return self.reply(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": hub.commit})
             return self.send_file(hub.files[repo, file], body)
 
         def send_file(self, content: bytes, body: bool) -> None:
-            etag = hashlib.sha256(content).hexdigest()
-            headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+            etag, commit = hashlib.sha256(content).hexdigest(), COMMIT
+            if hub.patience:
+                hub.patience -= 1
+            else:
+                etag, commit = hub.etag or etag, hub.commit
+            headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
             status, start = 200, 0
             if wanted := self.headers.get("Range"):
                 status, start = 206, int(wanted.removeprefix("bytes=").split("-")[0])

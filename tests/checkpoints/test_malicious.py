@@ -150,12 +150,39 @@ def test_file_name_that_leads_outside(inside: Path, hub: Hub, file: str) -> None
     assert "\n" not in str(error.value)
 
 
-def test_hub_whose_commit_leads_outside(inside: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.checkpoints.hub.COMMIT", "../../../../../outside")
+OUTSIDE = ["../../../../outside", "../outside", "/outside", "a/b", "..", "a\\b", "x" * 400, "%2e%2e"]
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("field", ["etag", "commit"])
+def test_hub_whose_answer_leads_outside(inside: Path, hub: Hub, field: str, name: str, patience: int) -> None:
+    """The client names files after the hub's ETag and commit; an answer is looked at whenever it comes, not once."""
+    setattr(hub, field, name)
+    hub.patience = patience
     hub.files["One/Model", "w.safetensors"] = b"0123456789"
     with pytest.raises(EegoraError) as error:
-        fetch(PUBLISHED, cache_dir=inside / "cache")
-    assert "\n" not in str(error.value)
+        fetch(PUBLISHED, cache_dir=inside / "a" / "b" / "cache")
+    refused(error, "bad_hub")
+    assert [p for p in inside.rglob("*") if p.is_file()] == []
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_hub_that_says_absent_and_leads_outside(inside: Path, hub: Hub, name: str) -> None:
+    """Also that a file is absent is remembered in a file, under the commit's name."""
+    hub.commit = name
+    hub.files["One/Model", "README.md"] = b"card"
+    with pytest.raises(EegoraError) as error:
+        fetch(PUBLISHED, cache_dir=inside / "a" / "b" / "cache")
+    refused(error, "bad_hub")
+    assert [p for p in inside.rglob("*") if p.is_file()] == []
+
+
+def test_hub_with_a_weak_etag(inside: Path, hub: Hub) -> None:
+    """``W/"…"`` is allowed by the standard; its mark is no part of the name."""
+    hub.etag = '"abc-1"'
+    hub.files["One/Model", "w.safetensors"] = b"0123456789"
+    assert fetch(PUBLISHED, cache_dir=inside / "cache").path.read_bytes() == b"0123456789"
 
 
 def test_config_whose_values_are_paths(inside: Path) -> None:

@@ -6,6 +6,7 @@ Which checkpoint is wanted, and when the hub may be asked, it leaves to `resolve
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eegora.checkpoints.published import Published
-from eegora.errors import CheckpointError, HubError, UsageError
+from eegora.errors import CheckpointError, EegoraError, HubError, UsageError
 
 PROBE_SECONDS = 3.0
 TRUE = ("1", "on", "yes", "true")
@@ -24,6 +25,7 @@ WAYS_ON = (
 )
 
 _ONE_AT_A_TIME = threading.Lock()  # the client's settings are global
+PLAIN = re.compile(r"[0-9A-Za-z_-]{1,128}")  # what a commit or an ETag may be: the client names files after them
 GATED = "its terms must be accepted first"
 
 Watch = Callable[[int, int], None]  # (bytes so far, bytes in all)
@@ -87,7 +89,8 @@ def download(
     Raises
     ------
     HubError
-        ``hub_unreachable``, ``hub_refused`` (a token is needed), ``not_on_hub`` (no place has it).
+        ``hub_unreachable``, ``hub_refused`` (a token is needed), ``not_on_hub`` (no place has it), ``bad_hub`` (its answer
+        would lead out of the cache).
     CheckpointError
         ``cannot_store`` if the cache cannot hold it.
     """
@@ -101,6 +104,8 @@ def download(
                 say(f"downloading {file} from {repo} ({size / 1e6:.1f} MB, licence: {published.licence})")
                 path = _ask(hub, published, repo, file, cache, tqdm_class=_bar(watch))
                 return Path(path), repo, file
+            except EegoraError:
+                raise
             except Exception as error:  # the client's transport has its own exceptions, and changes it between versions
                 reason = _absence(hub, error)
                 if reason is None:
@@ -119,6 +124,8 @@ def download_beside(published: Published, repo: str, file: str, cache: Path) -> 
     with _client() as hub:
         try:
             return Path(_ask(hub, published, repo, file, cache))
+        except EegoraError:
+            raise
         except Exception as error:
             if _absence(hub, error) is not None:
                 return None
@@ -137,12 +144,13 @@ def _client() -> Iterator[Any]:
     """Lend the client without its chatter, whatever the environment was when it was first imported.
 
     No telemetry. No xet, whose second protocol has its own hosts, retries and progress lines: plain HTTP delivers the
-    same bytes. HF_HUB_OFFLINE is obeyed by `resolve`, as it stands at the call.
+    same bytes. HF_HUB_OFFLINE is obeyed by `resolve`, as it stands at the call. Every answer that it names files after is
+    looked at first: it would follow an ETag of ``../../..`` out of the cache.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):
         import huggingface_hub as hub
         import huggingface_hub.errors
-        from huggingface_hub import constants
+        from huggingface_hub import constants, file_download
         from huggingface_hub.utils import logging
 
         wanted = {
@@ -154,14 +162,46 @@ def _client() -> Iterator[Any]:
         before = {name: getattr(constants, name) for name in wanted if hasattr(constants, name)}
         verbosity = logging.get_verbosity()
         logging.set_verbosity(logging.CRITICAL)
+        ask = file_download.get_hf_file_metadata
+        file_download.get_hf_file_metadata = _looked_at(ask)
         try:
             for name in before:
                 setattr(constants, name, wanted[name])
             yield hub
         finally:
+            file_download.get_hf_file_metadata = ask
             for name, value in before.items():
                 setattr(constants, name, value)
             logging.set_verbosity(verbosity)
+
+
+def _looked_at(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the client's question about a file, which refuses an answer with names that could not be a file's.
+
+    Also that a file is absent is remembered under the commit that the answer names.
+    """
+
+    def asked(*args: Any, **options: Any) -> Any:
+        try:
+            about = ask(*args, **options)
+        except Exception as error:
+            headers = getattr(getattr(error, "response", None), "headers", {})
+            _check_names(headers.get("x-repo-commit"))
+            raise
+        _check_names(about.etag, about.commit_hash)
+        return about
+
+    return asked
+
+
+def _check_names(*names: str | None) -> None:
+    for name in names:
+        if name is not None and not PLAIN.fullmatch(name):
+            raise HubError(
+                "bad_hub",
+                f"refused: {endpoint()} answers with {name[:60]!r} where the name of a commit or a content belongs",
+                hint="check HF_ENDPOINT",
+            )
 
 
 def _probe(hub: Any) -> None:
