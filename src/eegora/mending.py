@@ -43,8 +43,8 @@ def mend(
 
     function = model.able(task, function)
     how = how or Preparation()
-    settings = {name: value for name, value in wanted.items() if name in model.config}
-    options = {name: value for name, value in wanted.items() if name not in model.config}
+    settings = {name: value for name, value in wanted.items() if name in model.spec.settings}
+    options = {name: value for name, value in wanted.items() if name not in settings}
     how = replace(how, settings={**how.settings, **settings})
     signal, recipe = without(as_signal(source), how.exclude), model.recipe(how)
 

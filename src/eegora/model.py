@@ -15,11 +15,11 @@ import numpy as np
 from eegora import registry
 from eegora.compute.device import Device
 from eegora.errors import ChannelError, CheckpointError, UsageError
+from eegora.many import Refused, embed_sources
 from eegora.mending import mend
 from eegora.preparation import Pace, Preparation, Progress, cells_of
 from eegora.provenance import UNTRAINED, Provenance
 from eegora.recipes.recipe import Recipe, Watch, prepare
-from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.results.attention import Attention
 from eegora.results.classification import Classification
 from eegora.results.embeddings import Embeddings
@@ -27,6 +27,7 @@ from eegora.results.reconstruction import Reconstruction
 from eegora.results.repair import Repair
 from eegora.running import inputs_of, run_windows
 from eegora.spec import ModelCode, ModelSpec
+from eegora.vocabulary import fit_channels, note_unseen
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -150,7 +151,10 @@ class Model:
                 raise self._ways_on(error) from None
             choices = {"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude)}
             windows = replace(windows, choices={**windows.choices, **choices})
-        return self._fit_channels(windows, task, how.unknown)
+        own = self._code.vocabulary
+        vocabulary = own(self.config, task) if own else self.spec.vocabulary.get(task)
+        windows = fit_channels(windows, self.spec, vocabulary, task, how.unknown)
+        return note_unseen(windows, self.spec, task)
 
     def embed(
         self,
@@ -190,6 +194,38 @@ class Model:
             poolings=dict(self.spec.poolings),
             labels=labels(windows, self._settings(how)) if labels else {},
         )
+
+    def embed_many(
+        self,
+        sources: Sequence[Source],
+        how: Preparation | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        on_error: Refused | None = None,
+    ) -> list[Embeddings]:
+        """Embed several recordings, of whatever lengths and channels; windows of equal shape share batches.
+
+        Parameters
+        ----------
+        sources : sequence of what `embed` takes
+            All are prepared before the network runs: their windows have to fit into memory together.
+        how, batch_size, progress
+            As in `embed`.
+        on_error : callable, optional
+            Called with the number and the error of each source that cannot be used, which is then left out.
+
+        Returns
+        -------
+        list of Embeddings
+            One per source, with its own axes, names and record: what `embed` gives for it, but for rounding.
+
+        Raises
+        ------
+        EegoraError
+            Of the first source that cannot be used, with its number, unless `on_error` takes it.
+        """
+        return embed_sources(self, sources, how, Pace(batch_size, progress), on_error)
 
     def reconstruct(
         self,
@@ -342,13 +378,7 @@ class Model:
             ``unknown_setting`` with the names there are.
         """
         given = how.settings if how else {}
-        for name in given:
-            if name not in self.config:
-                raise UsageError(
-                    "unknown_setting",
-                    f"{self.spec.title} has no setting {name!r}; it has {', '.join(sorted(self.config))}",
-                    hint="--set NAME=VALUE with one of them",
-                )
+        self.spec.check_settings(given)
         return {**self.config, **given}
 
     def _run(
@@ -389,33 +419,6 @@ class Model:
         free = [r.name for r in self.spec.recipes if not any({"names", "rows"} & set(s.options) for s in r.steps)]
         hint = " or ".join(["--missing skip", *(f"--recipe {name}" for name in free)])
         return ChannelError(error.code, error.message, hint=hint)
-
-    def _fit_channels(self, windows: Windows, task: str, unknown: str | None) -> Windows:
-        """Spell the rows as the task's vocabulary does, and refuse or drop those that it does not have."""
-        own = self._code.vocabulary
-        vocabulary = own(self.config, task) if own else self.spec.vocabulary.get(task)
-        if vocabulary is None:
-            return windows
-        rows = {name.upper(): name for name in vocabulary}
-        outside = [name for name in windows.ch_names if name.upper() not in rows]
-        if outside and unknown != "drop":
-            name = outside[0]
-            other = [row for row in vocabulary if same_electrode(row, name)]
-            near = " ".join(other or nearest_names(name, vocabulary))
-            raise ChannelError(
-                "outside_vocabulary",
-                f"{windows.name}: {self.spec.title} cannot {task} {', '.join(outside)}; {name} is nearest to {near}",
-                hint="--unknown drop leaves such channels out",
-            )
-        keep = [i for i, name in enumerate(windows.ch_names) if name not in outside]
-        if not keep:
-            raise ChannelError("no_channels", f"{windows.name}: no channel is left that {self.spec.title} can {task}")
-        windows = windows.keep_channels(keep, f"cannot be used to {task}") if outside else windows
-        unseen = [name for name in windows.ch_names if name.upper() in self.spec.unseen.get(task, ())]
-        if unseen:
-            note = f"the published checkpoint never trained the rows of {', '.join(unseen)}"
-            windows = replace(windows, notes=tuple(dict.fromkeys((*windows.notes, note))))
-        return windows
 
     def provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
         """Return the record of a result made of these windows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe
+from eegora.results.pooling import Pooling
 
 Progress = Callable[[int, int], None]  # windows done, windows in all
 
@@ -67,6 +68,10 @@ class Preparation:
         """Take one name for a list of one: a text would be read letter by letter."""
         if isinstance(self.exclude, str):
             object.__setattr__(self, "exclude", (self.exclude,))
+
+    def reading(self, pooling: Pooling) -> Preparation:
+        """Return the same, with the settings by which a model computes no more than a pooling reads."""
+        return replace(self, settings={**dict(pooling.reads), **self.settings})
 
 
 def cells_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.rename import Rename
+from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe
 from eegora.results.pooling import Pooling
 
@@ -81,6 +82,8 @@ class ModelSpec:
         Task → channel names whose parameters the published checkpoint never trained: taken, with a note.
     electrodes : dict of str to tuple of str
         Named channel sets of the model's training data.
+    settings : tuple of str
+        Fields of the configuration that a call may set; the others make the network, and are fixed when it is loaded.
     """
 
     name: str
@@ -95,6 +98,24 @@ class ModelSpec:
     vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     electrodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+
+    def check_settings(self, given: Collection[str]) -> None:
+        """Refuse settings that a call cannot change.
+
+        Raises
+        ------
+        UsageError
+            ``unknown_setting`` with the names there are.
+        """
+        for name in given:
+            if name not in self.settings:
+                known = f"it takes {', '.join(sorted(self.settings))}" if self.settings else "it takes none"
+                raise UsageError(
+                    "unknown_setting",
+                    f"{self.title} takes no setting {name!r} at a call; {known}",
+                    hint="--set NAME=VALUE with one of them; what makes the network is told when it is loaded (--config)",
+                )
 
     def variant(self, name: str) -> Variant | None:
         """Return a variant by name, or None."""

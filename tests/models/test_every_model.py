@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from safetensors.numpy import load_file, save_file
 import eegora
 from eegora import assembly, models, registry
 from eegora.compute.device import choose_device
-from eegora.errors import CheckpointError, UsageError
+from eegora.errors import CheckpointError, RecordingError, UsageError
 from eegora.model import Model
 from eegora.parity.run import run_vectors
+from eegora.preparation import Preparation
 from eegora.spec import TASKS, ModelCode, ModelSpec
 from tests.models.conftest import MODELS, big_vectors, name_of, small_vectors
 
@@ -174,11 +176,97 @@ def test_results_do_not_depend_on_the_batch(tiny, raw):
     np.testing.assert_allclose(one.data, all_at_once.data, atol=2e-6 * scale)
 
 
+def sources(raw):
+    """Recordings of three lengths, in three spellings; the second lacks a channel."""
+    volts, names = raw.get_data(), raw.ch_names
+    shorter = raw.copy().crop(0, 12.5)
+    return [raw, shorter.copy().drop_channels([names[0]]), (volts[:, : 11 * 250], names, 250.0), shorter]
+
+
+def test_many_recordings_give_what_each_gives_alone(tiny, raw):
+    """Unequal lengths and channels in one call: data, axes, names and record are those of single calls."""
+    how = Preparation(missing="skip")
+    many = tiny.embed_many(sources(raw), how)
+    assert len(many) == 4
+    for source, one in zip(sources(raw), many, strict=True):
+        alone = tiny.embed(source, how)
+        assert one.data.shape == alone.data.shape
+        np.testing.assert_allclose(one.data, alone.data, atol=1e-6 * np.abs(alone.data).max())
+        assert np.array_equal(one.onsets, alone.onsets)
+        for name in ("axes", "seconds", "ch_names", "flags", "labels", "poolings", "provenance"):
+            assert getattr(one, name) == getattr(alone, name), name
+
+
+def test_equal_windows_of_several_recordings_share_batches(tiny, raw, monkeypatch):
+    """Three recordings of the same channels run at once, the fourth by itself."""
+    calls = []
+    embed = Model.embed
+
+    def counted(self, windows, *args, **options):
+        calls.append(len(windows))
+        return embed(self, windows, *args, **options)
+
+    monkeypatch.setattr(Model, "embed", counted)
+    told = []
+    many = tiny.embed_many(sources(raw), Preparation(missing="skip"), progress=lambda *n: told.append(n))
+    lengths = [len(one) for one in many]
+    assert sorted(calls) == sorted([lengths[0] + lengths[2] + lengths[3], lengths[1]])
+    assert told[-1] == (sum(lengths), sum(lengths))
+
+
+def test_a_recording_that_cannot_be_used_is_named(tiny, raw, tmp_path):
+    nowhere = tmp_path / "nowhere.edf"
+    given = [sources(raw)[0], nowhere, sources(raw)[2]]
+    with pytest.raises(RecordingError, match=r"sources\[1\].*nowhere\.edf") as caught:
+        tiny.embed_many(given)
+    assert caught.value.code == "not_found"
+    refused = {}
+    assert len(tiny.embed_many(given, on_error=refused.__setitem__)) == 2
+    assert list(refused) == [1]
+    windows = tiny.prepare(raw)
+    short = replace(windows, data=windows.data[..., :10], n_valid=np.full(len(windows), 10))
+    assert len(tiny.embed_many([short, windows, short], on_error=refused.__setitem__)) == 1
+    assert [str(refused[i]).split(":")[0] for i in (0, 2)] == ["sources[0]", "sources[2]"]
+
+
+def test_a_list_is_no_recording(tiny, raw):
+    with pytest.raises(UsageError, match="embed_many"):
+        tiny.embed([raw, raw])
+
+
 def test_the_input_stays_as_it_is(tiny, raw):
     before, names, info = raw.get_data().copy(), list(raw.ch_names), repr(raw.info)
     tiny.embed(raw)
     assert np.array_equal(raw.get_data(), before)
     assert (list(raw.ch_names), repr(raw.info)) == (names, info)
+
+
+def test_a_call_sets_what_a_call_can_change(tiny, raw):
+    """Every setting of the spec is a field with a default; a field that makes the network is refused, not ignored."""
+    assert set(tiny.spec.settings) <= set(tiny.config)
+    windows = tiny.prepare(raw)
+    for name in set(tiny.config) - set(tiny.spec.settings):
+        with pytest.raises(UsageError) as caught:
+            tiny.embed(windows, Preparation(settings={name: tiny.config[name]}))
+        assert caught.value.code == "unknown_setting"
+
+
+def test_settings_of_a_pooling_change_nothing_but_the_work(tiny, raw):
+    """Where a pooling names settings that spare work, its vectors are those of the whole result."""
+    windows = tiny.prepare(raw)
+    for name, pooling in tiny.spec.poolings.items():
+        spared = tiny.embed(windows, Preparation().reading(pooling)).pool(name).data
+        whole = tiny.embed(windows).pool(name).data
+        np.testing.assert_allclose(spared, whole, atol=2e-6 * np.abs(whole).max())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_spec_and_code_name_the_same_vocabulary(model):
+    """A check knows no checkpoint and asks the spec: for what a published variant is trained to do, the code says the same."""
+    spec, own = registry.specs()[model], registry.code(model).vocabulary
+    for variant in spec.variants:
+        for task in variant.trained if own else ():
+            assert own(variant.config, task) == spec.vocabulary.get(task), (variant.name, task)
 
 
 def test_tasks_a_checkpoint_cannot_do_are_refused(tiny, raw):

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from eegora.check.verdict import Finding
-from eegora.errors import ChannelError, EegoraError
+from eegora.errors import EegoraError
 from eegora.recipes.recipe import Recipe, prepare
-from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.signal import Signal
 from eegora.spec import ModelSpec
+from eegora.vocabulary import fit_channels, unseen_rows
 from eegora.windows import Windows
 
 TRIED_S = 60.0  # of a recording are enough to see whether a recipe takes its channels
@@ -37,24 +37,9 @@ class Attempt:
             As `prepare`; ``outside_vocabulary``.
         """
         windows = prepare(self.signal, self.recipe, missing=self.missing, unknown=self.unknown)
-        vocabulary = self.spec.vocabulary.get(self.task)
-        if vocabulary is None:
-            return windows, []
-        rows = {name.upper() for name in vocabulary}
-        outside = [name for name in windows.ch_names if name.upper() not in rows]
-        everything = len(outside) == len(windows.ch_names)
-        if outside and (self.unknown != "drop" or everything):
-            name = outside[0]
-            near = [row for row in vocabulary if same_electrode(row, name)] or nearest_names(name, vocabulary)
-            raise ChannelError(
-                "outside_vocabulary",
-                f"{self.spec.title} cannot {self.task} {', '.join(outside)}; {name} is nearest to {' '.join(near)}",
-                hint="" if everything else "--unknown drop leaves such channels out",
-            )
-        if outside:
-            keep = [i for i, name in enumerate(windows.ch_names) if name not in outside]
-            windows = windows.keep_channels(keep, f"cannot be used to {self.task}")
-        unseen = [name for name in windows.ch_names if name.upper() in self.spec.unseen.get(self.task, ())]
+        # No checkpoint is known here: the published ones take the spec's names.
+        windows = fit_channels(windows, self.spec, self.spec.vocabulary.get(self.task), self.task, self.unknown)
+        unseen = unseen_rows(windows, self.spec, self.task)
         if not unseen:
             return windows, []
         told = f"never trained by the published checkpoint: {', '.join(unseen)}"

@@ -46,6 +46,8 @@ def embed(
     signal, _ = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "embed", every=every)
+    if pooling is not None:
+        how = how.reading(ready.spec.poolings[pooling])
     with session.phase("run the network"), session.progress("embedding") as progress:
         result = ready.embed(windows, how, batch_size=model.batch_size, progress=progress)
     result = with_inputs(result, ready, windows, how, output.save_inputs)

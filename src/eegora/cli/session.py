@@ -100,7 +100,7 @@ class Session:
         for option, value, known in (*given, ("pooling", pooling, tuple(spec.poolings))):
             if value is not None and value not in known:
                 raise UsageError("bad_option", f"--{option} {value} came", hint=f"use one of {', '.join(known)}")
-        settings(recording.set)
+        spec.check_settings(settings(recording.set))
         for file in (model.checkpoint, model.config):
             if file is not None and not file.exists():
                 raise CheckpointError("not_found", f"{file}: there is no such file", hint="check the path")

@@ -62,6 +62,7 @@ def as_signal(source: Source) -> Signal:
     raise UsageError(
         "bad_source",
         f"a {type(source).__name__} is no recording; wanted a path, an mne Raw or Epochs, or (array, ch_names, sfreq)",
+        hint="`Model.embed_many` takes a list of them" if isinstance(source, list) else "",
     )
 
 

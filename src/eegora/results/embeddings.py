@@ -190,6 +190,7 @@ class Embeddings:
                 tuple(rule["flatten"]),
                 tuple((a, i) for a, i in rule["take"]),
                 tuple((a, n) for a, n in rule.get("drop", ())),
+                tuple((s, v) for s, v in rule.get("reads", ())),
             )
             for name, rule in found["poolings"]
         }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from eegora.errors import UsageError
 from eegora.signal import Array
 
 
@@ -24,12 +26,15 @@ class Pooling:
         Axes of which one entry is kept.
     drop : dict of str to int, as a tuple of pairs
         Axes of which so many first entries are left out, before anything else.
+    reads : dict of str to Any, as a tuple of pairs
+        Settings of a call with which the model computes no more than this pooling reads; the result is the same.
     """
 
     mean: tuple[str, ...] = ()
     flatten: tuple[str, ...] = ()
     take: tuple[tuple[str, int], ...] = ()
     drop: tuple[tuple[str, int], ...] = ()
+    reads: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, data: Array, axes: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
         """Pool an array.
@@ -45,10 +50,21 @@ class Pooling:
         -------
         data : ndarray
         axes : tuple of str
+
+        Raises
+        ------
+        UsageError
+            ``nothing_to_pool`` if an axis has no entry left.
         """
         names = list(axes)
         for axis, n_first in self.drop:
             data = data[(slice(None),) * names.index(axis) + (slice(n_first, None),)]
+            if not data.shape[names.index(axis)]:
+                raise UsageError(
+                    "nothing_to_pool",
+                    f"this pooling leaves out {n_first} {axis} of each window, and there are no others",
+                    hint="another --pooling, or leave out the setting that kept the others from being computed",
+                )
         for axis, entry in self.take:
             data = np.take(data, entry, axis=names.index(axis))
             names.remove(axis)

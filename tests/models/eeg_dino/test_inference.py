@@ -129,6 +129,15 @@ def test_the_global_token_alone(tiny, all_windows):
     np.testing.assert_allclose(alone[:, 0], run(tiny, all_windows)[:, 0], atol=1e-12)
 
 
+def test_what_is_not_computed_is_not_pooled(tiny, all_windows):
+    """With the global token alone there is nothing to take a mean of; nothing is NaN instead."""
+    alone = run(tiny, all_windows, read="cls")
+    assert SPEC.poolings["cls"](alone, SPEC.axes)[0].shape == (2, 32)
+    with pytest.raises(UsageError, match="leaves out 1 token") as caught:
+        SPEC.poolings["mean"](alone, SPEC.axes)
+    assert caught.value.code == "nothing_to_pool"
+
+
 def test_windows_do_not_know_of_each_other(tiny, all_windows):
     np.testing.assert_allclose(run(tiny, all_windows.take([1])), run(tiny, all_windows)[1:], atol=1e-12)
 

@@ -122,9 +122,10 @@ SPEC = ModelSpec(
     # Token 0 is the global one; `all` counts it in, as one application does (spec 5).
     poolings={
         "mean": Pooling(drop=(("token", 1),), mean=("token",)),
-        "cls": Pooling(take=(("token", 0),)),
+        "cls": Pooling(take=(("token", 0),), reads=(("read", "cls"),)),
         "all": Pooling(mean=("token",)),
         "tokens": Pooling(drop=(("token", 1),), flatten=("token",)),
     },
+    settings=("channels", "channel_order", "tail", "read"),
     electrodes={"TUEG": TUEG, "derivations": DERIVATIONS},
 )

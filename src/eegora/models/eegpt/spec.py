@@ -250,5 +250,6 @@ SPEC = ModelSpec(
     },
     vocabulary=dict.fromkeys(("embed", "reconstruct", "attention"), VOCABULARY + OLD_NAMES),
     unseen=dict.fromkeys(("embed", "reconstruct", "attention"), UNSEEN),
+    settings=tuple("profile patch_stride tail channels channel_ids interpolation interpolation_frame".split()),
     electrodes={"pre-training": PRETRAINED, "canonical 19": CANONICAL},
 )

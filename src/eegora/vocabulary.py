@@ -1,0 +1,63 @@
+"""Rows of windows held against the names that a task takes: spelled, refused or dropped. For a model that is ready, and for `check`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eegora.errors import ChannelError
+from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.spec import ModelSpec
+from eegora.windows import Windows
+
+
+def fit_channels(
+    windows: Windows, spec: ModelSpec, vocabulary: tuple[str, ...] | None, task: str, unknown: str | None
+) -> Windows:
+    """Refuse or drop rows that a task's vocabulary does not have.
+
+    Parameters
+    ----------
+    windows : Windows
+    spec : ModelSpec
+    vocabulary : tuple of str or None
+        The only names that the task takes; None: any.
+    task : str
+    unknown : str or None
+        ``drop``: leave such rows out; else they are refused.
+
+    Raises
+    ------
+    ChannelError
+        ``outside_vocabulary`` with the nearest names; ``no_channels`` if none is left.
+    """
+    if vocabulary is None:
+        return windows
+    rows = {name.upper() for name in vocabulary}
+    outside = [name for name in windows.ch_names if name.upper() not in rows]
+    everything = len(outside) == len(windows.ch_names)
+    if outside and (unknown != "drop" or everything):
+        name = outside[0]
+        near = [row for row in vocabulary if same_electrode(row, name)] or nearest_names(name, vocabulary)
+        raise ChannelError(
+            "no_channels" if unknown == "drop" else "outside_vocabulary",
+            f"{windows.name}: {spec.title} cannot {task} {', '.join(outside)}; {name} is nearest to {' '.join(near)}",
+            hint="" if everything else "--unknown drop leaves such channels out",
+        )
+    if outside:
+        keep = [i for i, name in enumerate(windows.ch_names) if name not in outside]
+        windows = windows.keep_channels(keep, f"cannot be used to {task}")
+    return windows
+
+
+def unseen_rows(windows: Windows, spec: ModelSpec, task: str) -> tuple[str, ...]:
+    """Return the rows whose parameters the published checkpoint never trained."""
+    return tuple(name for name in windows.ch_names if name.upper() in spec.unseen.get(task, ()))
+
+
+def note_unseen(windows: Windows, spec: ModelSpec, task: str) -> Windows:
+    """Note the rows whose parameters the published checkpoint never trained."""
+    unseen = unseen_rows(windows, spec, task)
+    if not unseen:
+        return windows
+    note = f"the published checkpoint never trained the rows of {', '.join(unseen)}"
+    return replace(windows, notes=tuple(dict.fromkeys((*windows.notes, note))))
