@@ -10,7 +10,7 @@ FLOORS = (
     ("errors", "plan", "signal", "windows", "provenance"),
     ("recordings", "recipes", "checkpoints", "layers", "compute", "results"),
     ("spec", "models"),
-    ("registry", "assembly", "preparation", "vocabulary", "many", "mending", "running", "model", "loading"),
+    ("registry", "assembly", "preparation", "vocabulary", "many", "decoding", "mending", "running", "model", "loading"),
     ("check", "corpus", "parity", "benchmark", "probe", "compare", "report"),
     ("cli", "__main__", "__init__"),
 )
@@ -27,6 +27,9 @@ ALONGSIDE = {
     ("model", "preparation"),
     ("model", "mending"),
     ("model", "running"),
+    ("model", "decoding"),
+    ("decoding", "preparation"),
+    ("decoding", "model"),
     ("running", "preparation"),
     ("model", "vocabulary"),
     ("model", "many"),

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eegora.preparation import Pace, Preparation
 from eegora.results.repair import Repair
 from eegora.signal import Array
@@ -48,12 +51,25 @@ def mend(
     how = replace(how, settings={**how.settings, **settings})
     signal, recipe = without(as_signal(source), how.exclude), model.recipe(how)
 
-    def run(windows: Windows, draw: int) -> Array:
-        drawn = replace(how, settings={**how.settings, "draw": draw})
-        return model.answer(windows, drawn, pace)
+    n_draws = int(options.get("draws") or 1)
+
+    def run(windows: Windows, rows: NDArray[np.intp], draw: int) -> Array:
+        some, drawn = windows.take(rows), replace(how, settings={**how.settings, "draw": draw})
+        if draw == 0:
+            whole = model.outlook("reconstruct", some, how, n_draws)
+            pace.expect(replace(whole, n_skipped=len(windows) - len(some)))
+        return model.answer("reconstruct", some, drawn, _of_several(pace, draw, n_draws))
 
     done = function(signal, recipe, options, run)
     windows = replace(done.windows, recipe=recipe.to_toml(), name=signal.name)
     said = {name: value for name, value in options.items() if isinstance(value, str | int | float | list | tuple)}
     record = model.provenance(task, windows, how, **said)
     return Repair(signal=signal, volts=done.at_own_rate(signal), details=done, provenance=record)
+
+
+def _of_several(pace: Pace, draw: int, n_draws: int) -> Pace:
+    """Return a pace whose progress counts one of several runs over the same windows."""
+    progress = pace.progress
+    if progress is None:
+        return pace
+    return replace(pace, progress=lambda done, total: progress(draw * total + done, n_draws * total))

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegora import registry
 from eegora.compute.device import Device
+from eegora.decoding import decoded
 from eegora.errors import ChannelError, CheckpointError, UsageError
 from eegora.many import Refused, embed_sources
 from eegora.mending import mend
-from eegora.preparation import Pace, Preparation, Progress, cells_of
+from eegora.preparation import Outlook, Pace, Preparation, Progress, cells_of
 from eegora.provenance import UNTRAINED, Provenance
 from eegora.recipes.recipe import Recipe, Watch, prepare
 from eegora.results.attention import Attention
@@ -25,7 +27,8 @@ from eegora.results.classification import Classification
 from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
 from eegora.results.repair import Repair
-from eegora.running import inputs_of, run_windows
+from eegora.results.way_back import without_samples
+from eegora.running import inputs_of, outlook, run_windows
 from eegora.spec import ModelCode, ModelSpec
 from eegora.vocabulary import fit_channels, note_unseen
 from eegora.windows import Windows
@@ -181,7 +184,7 @@ class Model:
             Axes as the model's spec names them; `pool` makes one vector per window.
         """
         windows = self.prepare(source, how)
-        data = self._run("embed", self._code.embed, windows, how, Pace(batch_size, progress))
+        data = self.answer("embed", windows, how, Pace(batch_size, progress))
         labels = self._code.labels
         return Embeddings(
             data=data,
@@ -193,6 +196,7 @@ class Model:
             provenance=self.provenance("embed", windows, how),
             poolings=dict(self.spec.poolings),
             labels=labels(windows, self._settings(how)) if labels else {},
+            windows=without_samples(windows) if self._code.decode else None,
         )
 
     def embed_many(
@@ -250,11 +254,34 @@ class Model:
         Reconstruction
             In model units and, by `volts` and `to_raw`, in volts of the windows' own channels.
         """
-        windows = self.prepare(source, how, task="reconstruct")
+        windows, pace = self.prepare(source, how, task="reconstruct"), Pace(batch_size, progress)
         if mask is not None:
             windows = replace(windows, missing=cells_of(mask, windows.data.shape))
-        data = self._run("reconstruct", self._code.reconstruct, windows, how, Pace(batch_size, progress))
+        self.able("reconstruct", self._code.reconstruct)
+        pace.expect(self.outlook("reconstruct", windows, how))
+        data = self.answer("reconstruct", windows, how, pace)
         return Reconstruction(data=data, windows=windows, provenance=self.provenance("reconstruct", windows, how))
+
+    def decode(
+        self,
+        embeddings: Embeddings | str | Path,
+        how: Preparation | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Reconstruction:
+        """Bring embeddings back to signal, as `reconstruct` of the recording with the same seed and steps gives it.
+
+        Parameters
+        ----------
+        embeddings : Embeddings or path
+            Unpooled, of this model; a file is .safetensors or .npz.
+        how : Preparation, optional
+            Its settings count; default: those that the embeddings were made with.
+        batch_size, progress
+            As in `embed`.
+        """
+        return decoded(self, self._code.decode, embeddings, how, Pace(batch_size, progress))
 
     def classify(
         self,
@@ -278,7 +305,7 @@ class Model:
             Sigmoid per class instead of softmax over classes; a head with one output always takes the sigmoid.
         """
         windows = self.prepare(source, how, task="classify")
-        logits = self._run("classify", self._code.classify, windows, how, Pace(batch_size, progress))
+        logits = self.answer("classify", windows, how, Pace(batch_size, progress))
         n_classes = logits.shape[-1]
         known = self._code.classes
         named = (
@@ -314,7 +341,7 @@ class Model:
     def attention(self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None) -> Attention:
         """Return how much the model looks at each channel: (window, patch, query, channel)."""
         windows = self.prepare(source, how, task="attention")
-        data = self._run("attention", self._code.attention, windows, how, Pace(batch_size))
+        data = self.answer("attention", windows, how, Pace(batch_size))
         return Attention(
             data=data,
             ch_names=windows.ch_names,
@@ -361,10 +388,6 @@ class Model:
         """Add electrodes to a recording: ``add`` their names, or how many channels there are to be; else as `repair`."""
         return mend(self, self._code.upsample, "upsample", source, how, wanted, Pace(batch_size, progress))
 
-    def answer(self, windows: Windows, how: Preparation, pace: Pace) -> np.ndarray:
-        """Return what the model makes of windows, in their own units: (n_windows, n_channels, n_times)."""
-        return self._run("reconstruct", self._code.reconstruct, windows, how, pace)
-
     def inputs(self, windows: Windows, how: Preparation | None = None) -> dict[str, np.ndarray]:
         """Return the tensors that go into the network for these windows, one entry per window each."""
         return inputs_of(self._code, windows, self._settings(how))
@@ -381,17 +404,14 @@ class Model:
         self.spec.check_settings(given)
         return {**self.config, **given}
 
-    def _run(
-        self,
-        task: str,
-        function: Callable[..., torch.Tensor] | None,
-        windows: Windows,
-        how: Preparation | None,
-        pace: Pace,
-        **given: np.ndarray,
-    ) -> np.ndarray:
-        run = partial(self.able(task, function), self.network)
-        return run_windows(self._code, task, run, windows, self._settings(how), self.device, pace, given)
+    def answer(self, task: str, windows: Windows, how: Preparation | None, pace: Pace, **given: Any) -> np.ndarray:
+        """Return what a task's function makes of windows, and of what else is given for each: first axis window."""
+        run, settings = partial(self.able(task, getattr(self._code, task)), self.network), self._settings(how)
+        return run_windows(self._code, task, run, windows, settings, self.device, pace, given)
+
+    def outlook(self, task: str, windows: Windows, how: Preparation | None = None, n_draws: int = 1) -> Outlook:
+        """Return what running a task on these windows means, with an estimate of time where the model counts its work."""
+        return outlook(self._code, task, windows, self._settings(how), self.device, n_draws)
 
     def able(self, task: str, function: Callable[..., Any] | None) -> Callable[..., Any]:
         """Return a task's function, or say which models or checkpoints have it."""

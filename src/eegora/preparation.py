@@ -17,6 +17,44 @@ Progress = Callable[[int, int], None]  # windows done, windows in all
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What a long run is about to do.
+
+    Parameters
+    ----------
+    n_windows : int
+        Windows that go through the network.
+    n_skipped : int
+        Those in which there is nothing to do.
+    n_draws : int
+        How often each goes through.
+    seconds : float or None
+        Roughly, on this machine; None where the model does not count its work.
+    """
+
+    n_windows: int
+    n_skipped: int = 0
+    n_draws: int = 1
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        """Return one line: ``3 of 12 windows, 8 times each: about 4 min on this machine``."""
+        many = f"{self.n_windows} of {self.n_windows + self.n_skipped} windows"
+        if self.n_skipped:
+            many += f" ({self.n_skipped} have nothing to fill)"
+        times = f", {self.n_draws} times each" if self.n_draws > 1 else ""
+        return many + times + ("" if self.seconds is None else f": {_roughly(self.seconds)} on this machine")
+
+
+def _roughly(seconds: float) -> str:
+    """Say a duration as people do."""
+    for least, size, unit in ((5400, 3600, "h"), (90, 60, "min"), (1.5, 1, "s")):
+        if seconds >= least:
+            return f"about {seconds / size:.0f} {unit}"
+    return "a moment"
+
+
+@dataclass(frozen=True)
 class Pace:
     """How many windows go through at a time, and who is told.
 
@@ -24,10 +62,17 @@ class Pace:
     ----------
     batch_size : int or None
     progress : callable or None
+        If it has a method ``expect``, that is given an `Outlook` before the work starts.
     """
 
     batch_size: int | None = None
     progress: Progress | None = None
+
+    def expect(self, outlook: Outlook) -> None:
+        """Tell what is about to be done."""
+        expect = getattr(self.progress, "expect", None)
+        if expect is not None:
+            expect(outlook)
 
 
 @dataclass(frozen=True)

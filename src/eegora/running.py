@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegora.compute.batching import in_batches
-from eegora.preparation import Pace
+from eegora.compute.rate import seconds_for
+from eegora.preparation import Outlook, Pace
 from eegora.spec import ModelCode
 from eegora.windows import Windows
 
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
     import torch
 
     from eegora.compute.device import Device
+
+
+BUSY = 2e10  # operations that keep a processor busy: larger windows run one by one, so that progress shows
+
+
+def outlook(
+    code: ModelCode, task: str, windows: Windows, settings: Mapping[str, Any], device: Device, n_draws: int = 1
+) -> Outlook:
+    """Return what running windows means, with an estimate of time where the model counts its work."""
+    if code.work is None:
+        return Outlook(len(windows), n_draws=n_draws)
+    seconds = n_draws * seconds_for(code.work(task, windows, settings), device)
+    return Outlook(len(windows), n_draws=n_draws, seconds=seconds)
 
 
 def run_windows(
@@ -52,12 +66,15 @@ def run_windows(
     """
     import torch
 
+    size = pace.batch_size
+    if size is None and code.work is not None and device.name == "cpu":
+        size = int(min(max(BUSY * len(windows) / code.work(task, windows, settings), 1), 8))
     groups = _groups(code, windows)
     parts, done = [], 0
     for rows in groups:
         inputs = code.packed(task, windows if len(groups) == 1 else windows.take(rows), settings)
         inputs |= {name: torch.from_numpy(np.asarray(values[rows])) for name, values in (given or {}).items()}
-        for part in in_batches(run, inputs, device, pace.batch_size):
+        for part in in_batches(run, inputs, device, size):
             parts.append(part.numpy())
             done += len(part)
             if pace.progress is not None:

@@ -33,6 +33,25 @@ class Annotation:
     ch_names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TimeAxis:
+    """Where a recording stands in time.
+
+    Parameters
+    ----------
+    seconds : float
+        Its length.
+    first_time : float
+        Seconds from the start of the acquisition to the first sample.
+    date : str or None
+        When the acquisition started, as ISO 8601 has it.
+    """
+
+    seconds: float
+    first_time: float = 0.0
+    date: str | None = None
+
+
 @final
 @dataclass(frozen=True)
 class Signal:
@@ -61,6 +80,8 @@ class Signal:
         One line each for the user: what was found and done that a careful reader wants to know.
     name : str
         The recording's name, for messages and tables.
+    axis : TimeAxis or None
+        Of the file, where there is one.
     """
 
     data: Array
@@ -76,6 +97,7 @@ class Signal:
     not_undone: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = "recording"
+    axis: TimeAxis | None = None
 
     @property
     def n_times(self) -> int:

@@ -13,7 +13,9 @@ from eegora.recipes.recipe import Recipe
 from eegora.results.pooling import Pooling
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from eegora.signal import Array, Signal
     from eegora.windows import Windows
@@ -26,7 +28,8 @@ Inputs = dict[str, "torch.Tensor"]
 Tensors = dict[str, "torch.Tensor"]
 # A checkpoint's tensors: as a rule views of the mapped file, so that one asks for them by name and does not hold them all.
 Stored = Mapping[str, "torch.Tensor"]
-Run = Callable[["Windows", int], "Array"]  # windows and the number of a draw → what the model makes of them
+# (windows, rows of those to run, number of the draw) → what the model makes of these rows
+Run = Callable[["Windows", "NDArray[np.intp]", int], "Array"]
 
 TASKS = ("embed", "reconstruct", "decode", "classify", "repair", "upsample", "attention")
 SAMPLED = ("reconstruct", "decode")  # what `ModelCode.drawn` is for
@@ -151,7 +154,9 @@ class ModelCode:
     own_length : bool
         A window that is shorter than the others runs at its own length: `pack` gets windows of one length.
     repair, upsample : (signal, recipe, what is wanted, run) → a repaired recording
-        Whole recordings; `run` takes windows and the number of a draw through `reconstruct`.
+        Whole recordings; `run` takes some of all windows, and the number of a draw, through `reconstruct`.
+    work : (task, windows, config and settings of the call) → float
+        Floating-point operations, where they are many: for an estimate of time, and to run large windows one by one.
     trace : (network, inputs, task) → {stage: tensor}
         Under the reference vectors' names.
     remarks : (tensors, config) → tuple of str
@@ -194,6 +199,7 @@ class ModelCode:
     attention: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     repair: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
     upsample: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
+    work: Callable[[str, Windows, Config], float] | None = None
 
     def packed(self, task: str, windows: Windows, config: Config) -> Inputs:
         """Return all inputs of a task's function: `pack`'s, and `drawn`'s where it samples."""

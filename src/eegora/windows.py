@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.plan import ChannelPlan
-from eegora.signal import Annotation, Array
+from eegora.signal import Annotation, Array, TimeAxis
 
 
 @final
@@ -55,6 +55,8 @@ class Windows:
         TOML of the recipe that made them, as it ran; empty if they came ready-made.
     choices : dict
         What the caller chose beside the recipe: policies, channels left out or marked bad, units.
+    axis : TimeAxis or None
+        Of the recording.
     bads : tuple of str
         Rows that the recording marks as bad, or that are made of such channels.
 
@@ -84,6 +86,7 @@ class Windows:
     recipe: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)
     bads: tuple[str, ...] = ()
+    axis: TimeAxis | None = None
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -93,6 +96,11 @@ class Windows:
     def seconds(self) -> float:
         """Length of one window."""
         return int(self.data.shape[-1]) / self.sfreq
+
+    @property
+    def has_samples(self) -> bool:
+        """False of windows that stand for what was computed from them."""
+        return bool(np.isfinite(self.data[:1, :1, :1]).all())
 
     def to_volts(self, data: Array | None = None) -> Array:
         """Bring `data` (default: the windows' own) back to volts.

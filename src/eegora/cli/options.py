@@ -103,6 +103,21 @@ class RecordingOptions:
 
 
 @dataclass(frozen=True)
+class SamplerOptions:
+    """How a model that samples does it."""
+
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; default: the model's.")] = None
+    cfg: Annotated[float | None, typer.Option(help="Guidance; 1 is none.")] = None
+    noise_seed: Annotated[int | None, typer.Option(help="Seed of the sampler's noise; default: the model's, 0.")] = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return those that were given, by the models' names for them."""
+        given = {"steps": self.steps, "cfg": self.cfg, "seed": self.noise_seed}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
 class OutputOptions:
     """Where the result goes and how much is said."""
 

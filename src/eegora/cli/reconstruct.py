@@ -1,13 +1,22 @@
-"""``eegora reconstruct``: a recording in, the model's version of it out."""
+"""``eegora reconstruct`` and ``eegora decode``: a recording, or embeddings of one, in, the model's version of it out."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path
+from eegora.cli.options import (
+    ModelOptions,
+    OutputOptions,
+    RecordingOptions,
+    SamplerOptions,
+    expand,
+    model_name,
+    output_path,
+)
 from eegora.cli.session import Session, with_inputs
 
 ENDINGS = (".fif", ".safetensors", ".npz")
@@ -15,14 +24,16 @@ ROOMY = (".safetensors", ".npz")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("reconstruct", help="Let the model reconstruct a recording's channels.")(expand(reconstruct))
+    app.command("decode", help="Bring saved embeddings back to signal.")(expand(decode))
 
 
 def reconstruct(
     recording: RecordingOptions,
     model: ModelOptions,
     output: OutputOptions,
+    sampler: SamplerOptions,
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw input against output there.")] = None,
 ) -> None:
     """Reconstruct a recording."""
@@ -34,6 +45,7 @@ def reconstruct(
     signal, raw = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "reconstruct")
+    how = replace(how, settings={**how.settings, **sampler.settings})
     with session.phase("run the network"), session.progress("reconstructing") as progress:
         result = ready.reconstruct(windows, how, batch_size=model.batch_size, progress=progress)
     result = with_inputs(result, ready, windows, how, output.save_inputs)
@@ -62,3 +74,42 @@ def reconstruct(
         f"{path}: {len(windows)} windows, {len(rmse)} channels, mean RMSE {sum(rmse.values()) / len(rmse):.3f} in model"
         f" units" + ("; UNTRAINED" if ready.untrained else ""),
     )
+
+
+def decode(
+    embeddings: Annotated[
+        Path, typer.Argument(metavar="EMBEDDINGS", help="What `eegora embed -o NAME.safetensors` wrote.")
+    ],
+    model: ModelOptions,
+    output: OutputOptions,
+    sampler: SamplerOptions,
+) -> None:
+    """Bring embeddings back to signal, on the clock of the recording that they were made of."""
+    from eegora.preparation import Preparation
+    from eegora.results.embeddings import Embeddings
+
+    session = Session(output)
+    path = output_path(output, f"{embeddings.stem}_decoded_raw.fif", embeddings, ENDINGS)
+    with session.phase("read the embeddings"):
+        found = Embeddings.load(embeddings)
+    made = found.provenance
+    own = made.model if made.variant == "custom" else f"{made.model}-{made.variant}"
+    ready = session.load(model.model or own, model)
+    how = Preparation(settings=sampler.settings)
+    with session.phase("run the network"), session.progress("decoding") as progress:
+        result = ready.decode(found, how, batch_size=model.batch_size, progress=progress)
+    with session.phase("save"):
+        result.save(path)
+    session.say_notes(result.windows, ready)
+    session.note(result.honesty)
+    record = {
+        "output": str(path),
+        "task": "decode",
+        "windows": len(result),
+        "honesty": result.honesty,
+        "untrained": ready.untrained,
+        "notes": list(result.provenance.notes),
+        "timings": session.timings,
+    }
+    told = f"{path}: {len(result)} windows, {len(result.ch_names)} channels"
+    session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))

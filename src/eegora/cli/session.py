@@ -18,10 +18,38 @@ if TYPE_CHECKING:
     import mne
 
     from eegora.model import Model
-    from eegora.preparation import Preparation
+    from eegora.preparation import Outlook, Preparation
     from eegora.recipes.recipe import Step
     from eegora.signal import Signal
     from eegora.windows import Windows
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how far a long run is.
+
+    Parameters
+    ----------
+    what : str
+        What is done.
+    note : callable
+        Takes a line.
+    move : callable
+        Takes the windows done and the windows in all.
+    """
+
+    what: str
+    note: Callable[[str], None]
+    move: Callable[[int, int], None] = lambda done, total: None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Move on."""
+        self.move(done, total)
+
+    def expect(self, outlook: Outlook) -> None:
+        """Say how long it will take, before it starts; nothing where nobody knows."""
+        if outlook.seconds is not None:
+            self.note(f"{self.what} {outlook}")
 
 
 @dataclass
@@ -64,17 +92,17 @@ class Session:
             sys.stdout.write(line + "\n")
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar on stderr; without a terminal, or with --quiet, nothing moves."""
+    def progress(self, what: str) -> Iterator[Watcher]:
+        """Say what is about to be done and show a bar on stderr; without a terminal nothing moves, with --quiet nothing is said."""
         if self.output.quiet or not sys.stderr.isatty():
-            yield lambda done, total: None
+            yield Watcher(what, self.note)
             return
         from rich.console import Console
         from rich.progress import Progress
 
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield Watcher(what, self.note, lambda done, total: bar.update(task, completed=done, total=total))
 
     def foresee(
         self, name: str, model: ModelOptions, recording: RecordingOptions, path: Path, pooling: str | None = None

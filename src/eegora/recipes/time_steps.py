@@ -253,6 +253,7 @@ def _crops(signal: Signal, starts: Array, n_valid: Array, n_samples: int) -> Win
         notes=signal.notes,
         annotations=signal.annotations,
         name=signal.name,
+        axis=signal.axis,
     )
     return windows
 

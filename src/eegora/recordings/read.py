@@ -19,7 +19,7 @@ from eegora.recordings.opening import Opened, Request, quietly
 from eegora.recordings.positions import head_position
 from eegora.recordings.selection import Selection, check_request, no_channels, select
 from eegora.recordings.units import Units, volts_per
-from eegora.signal import Annotation, Signal
+from eegora.signal import Annotation, Signal, TimeAxis
 
 if TYPE_CHECKING:
     import mne
@@ -142,9 +142,18 @@ def to_signal(
         plan=ChannelPlan(chosen.uses + opened.dropped),
         notes=(*opened.notes, *warned, *_doubles(chosen)),
         name=name,
+        axis=time_axis(raw),
     )
     lines = opened.lines if opened.lines is not None and len(opened.lines) == raw.n_times else None
     return _checked(_placed(found), non_finite, lines)
+
+
+def time_axis(raw: mne.io.BaseRaw) -> TimeAxis:
+    """Return where a recording stands in time."""
+    date = raw.info["meas_date"]
+    return TimeAxis(
+        raw.n_times / float(raw.info["sfreq"]), float(raw.first_time), None if date is None else date.isoformat()
+    )
 
 
 def array_to_signal(

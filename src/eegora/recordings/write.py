@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from eegora.errors import UsageError
 from eegora.recordings.opening import quietly, set_positions
+from eegora.recordings.read import time_axis
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def windows_to_raw(
     volts : ndarray, shape (n_windows, n_channels, n_times)
         What to write, in volts.
     like : mne.io.BaseRaw or None
-        The recording: its length, date, first sample and annotations are kept.
+        The recording: its length, date and first sample are kept. Without it, those that the windows remember.
     description : str
         Goes into the file's description.
 
@@ -58,21 +60,22 @@ def windows_to_raw(
     stops = starts + windows.n_valid
     if starts.min(initial=0) < 0:
         raise UsageError("bad_onset", f"a window begins {-windows.onsets.min():g} s before the recording does")
+    axis = windows.axis if like is None else time_axis(like)
     n_times = int(stops.max(initial=0))
-    if like is not None:
-        n_times = max(n_times, round(like.n_times / like.info["sfreq"] * sfreq))
+    if axis is not None:
+        n_times = max(n_times, round(axis.seconds * sfreq))
     data = np.zeros((len(windows.ch_names), n_times))
     covered = np.zeros(n_times, bool)
     for window, start, stop in zip(volts, starts, stops, strict=True):
         data[:, start:stop] = window[:, : stop - start]
         covered[start:stop] = True
-    first_samp = 0 if like is None else round(like.first_time * sfreq)
+    first_samp = 0 if axis is None else round(axis.first_time * sfreq)
     with quietly("windows"):
         info = mne.create_info(list(windows.ch_names), sfreq, "eeg", verbose="ERROR")
         info["description"] = description
         raw = mne.io.RawArray(data, info, first_samp=first_samp, copy=None, verbose="ERROR")
-        if like is not None:
-            raw.set_meas_date(like.info["meas_date"])
+        if axis is not None and axis.date is not None:
+            raw.set_meas_date(datetime.fromisoformat(axis.date))
         raw.info["bads"] = [name for name in windows.bads if name in raw.ch_names]
         known = np.isfinite(windows.ch_pos).all(axis=1)
         set_positions(raw, {windows.ch_names[i]: windows.ch_pos[i] for i in np.flatnonzero(known)})

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from eegora.errors import UsageError
 from eegora.provenance import Provenance
-from eegora.results import storage
+from eegora.results import storage, way_back
 from eegora.results.pooling import Pooling
 from eegora.signal import Array
+from eegora.windows import Windows
 
 KIND = "embeddings"
 ENDINGS = (".parquet", ".safetensors", ".npz")
@@ -48,6 +49,8 @@ class Embeddings:
         Kept beside the embeddings, one entry per window each: the tensors that went into the network.
     labels : dict of str to tuple of str
         Axis → a name for each of its entries, where they have one (which channel and second a token is).
+    windows : Windows or None
+        What they were computed from, without the samples; only where the model can `decode` them.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Embeddings:
     pooling: str | None = None
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -145,7 +149,8 @@ class Embeddings:
         Parameters
         ----------
         path : str or Path
-            ``.parquet``: `to_table`. ``.safetensors``, ``.npz``: every axis, as ``data``, ``onsets`` and ``extra/NAME``;
+            ``.parquet``: `to_table`. ``.safetensors``, ``.npz``: every axis, as ``data``, ``onsets`` and ``extra/NAME``,
+            and ``way_back/NAME`` where the model can decode them (positions in metres; volts = data * scale + shift).
             ``.safetensors`` holds each window's tokens again as ``embeddings_{i}``, shape (n_tokens, n_features).
 
         Raises
@@ -159,6 +164,8 @@ class Embeddings:
             storage.save_table(path, self.to_table())
             return path
         arrays = {"data": self.data, "onsets": self.onsets} | {EXTRA + k: v for k, v in self.extras.items()}
+        if self.windows is not None and self.pooling is None:
+            arrays |= way_back.to_file(self.windows)[0]
         if suffix == ".safetensors" and self.data.ndim > 2:
             arrays |= {f"embeddings_{i}": w.reshape(-1, w.shape[-1]) for i, w in enumerate(self.data)}
         storage.save_arrays(path, arrays, self._record())
@@ -174,6 +181,7 @@ class Embeddings:
             ``unknown_suffix``; ``not_found``; ``bad_result``.
         """
         path = Path(path)
+        arrays: storage.Arrays = {}
         if storage.ending(path, ENDINGS, KIND) == ".parquet":
             table, found = storage.load_table(path, KIND)
             data = storage.vectors_of_column(table["vector"], found["shape"])
@@ -194,21 +202,27 @@ class Embeddings:
             )
             for name, rule in found["poolings"]
         }
+        ch_names, provenance = tuple(found["ch_names"]), storage.provenance_of(found)
+        windows = None
+        if arrays and found.get("way_back") is not None:
+            windows = way_back.from_file(arrays, found["way_back"], ch_names, provenance)
         return cls(
             data,
             tuple(found["axes"]),
             onsets,
             found["seconds"],
-            tuple(found["ch_names"]),
-            storage.provenance_of(found),
+            ch_names,
+            provenance,
             tuple(tuple(flags) for flags in found["flags"]),
             poolings,
             found["pooling"],
             extras,
             {axis: tuple(names) for axis, names in found.get("labels", {}).items()},
+            windows,
         )
 
     def _record(self) -> storage.Record:
+        whole = self.windows is not None and self.pooling is None
         return storage.record(
             KIND,
             self.provenance,
@@ -220,5 +234,6 @@ class Embeddings:
             poolings=[(name, asdict(rule)) for name, rule in self.poolings.items()],  # a list: their order counts
             pooling=self.pooling,
             labels=dict(self.labels),
+            way_back=way_back.to_file(self.windows)[1] if self.windows is not None and whole else None,
             extras={name: array.shape[1:] for name, array in self.extras.items()},
         )

@@ -79,7 +79,7 @@ class Reconstruction:
     def rmse(self) -> Array:
         """Root mean square difference of input and output in model units, shape (n_windows, n_channels).
 
-        Samples beyond the end of the recording do not count.
+        Samples beyond the end of the recording do not count. NaN where the input is not known: of a decoded embedding.
         """
         return self._rmse(np.ones((1, 1, 1), bool))
 
@@ -121,9 +121,9 @@ class Reconstruction:
         Parameters
         ----------
         path : str or Path
-            ``.fif``: `to_raw`, with `honesty` as its description. ``.safetensors``, ``.npz``: ``data`` and ``input``
-            in model units, ``scale``, ``shift`` and ``level`` (volts = data * scale + shift + level), ``rmse``, ``onsets``,
-            ``n_valid``;
+            ``.fif``: `to_raw`, with `honesty` as its description. ``.safetensors``, ``.npz``: ``data`` and (unless it was
+            decoded) ``input`` in model units, ``scale``, ``shift`` and ``level`` (volts = data * scale + shift + level), ``rmse``,
+            ``onsets``, ``n_valid``;
             with missing cells also ``missing`` and ``rmse_missing``.
         like : mne.io.BaseRaw, optional
             See `to_raw`.
@@ -144,14 +144,9 @@ class Reconstruction:
             with storage.refusals(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return save_raw(self.to_raw(like), path)
-        arrays: storage.Arrays = {
-            "data": self.data,
-            "input": w.data,
-            "scale": w.scale,
-            "shift": w.shift,
-            "level": w.level,
-            "rmse": self.rmse,
-        }
+        arrays: storage.Arrays = {"data": self.data, "scale": w.scale, "shift": w.shift, "level": w.level}
+        if w.has_samples:
+            arrays |= {"input": w.data, "rmse": self.rmse}
         if w.missing is not None:
             arrays |= {"missing": w.missing, "rmse_missing": self.rmse_missing}
         arrays |= {"onsets": w.onsets, "n_valid": w.n_valid} | {EXTRA + k: v for k, v in self.extras.items()}

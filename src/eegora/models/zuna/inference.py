@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from eegora.compute.device import widest_float
 from eegora.errors import ChannelError, RecordingError, UsageError
-from eegora.models.zuna import checkpoint, repair
+from eegora.models.zuna import checkpoint, repair, sampling
 from eegora.models.zuna.network import Decoder, Zuna
 from eegora.models.zuna.sampling import noise, sample
 from eegora.models.zuna.spec import PATCH
@@ -130,6 +130,12 @@ def _given_noise(given: object, windows: Windows, n_tokens: int, order: str) -> 
     return in_order(cells[:, :, : n_tokens // c], order)
 
 
+def labels(windows: Windows, config: Config) -> dict[str, tuple[str, ...]]:
+    """Name the entries of the axes channel and time: where each token is, and when it begins in its window."""
+    starts = np.arange(windows.data.shape[-1] // PATCH) * PATCH / windows.sfreq
+    return {"channel": windows.ch_names, "time": tuple(f"{start:g} s" for start in starts)}
+
+
 def embed(network: nn.Module, inputs: Inputs) -> Tensor:
     """Return the latent of each token: (B, C, T, 32).
 
@@ -181,6 +187,16 @@ def _groups(tokens: Tensor) -> list[slice]:
     """Split windows (B, S, n) into groups that fit."""
     size = max(1, TOKENS // tokens.shape[1])
     return [slice(start, start + size) for start in range(0, len(tokens), size)]
+
+
+def work(task: str, windows: Windows, config: Config) -> float:
+    """Count the floating-point operations of windows: the encoder's, the sampler's or both."""
+    total = 0.0
+    for n_valid in windows.n_valid:
+        n_tokens = len(windows.ch_names) * max(int(n_valid) // PATCH, 1)
+        encoder, sampler = sampling.work(config, n_tokens, steps=config["steps"], cfg=config["cfg"])
+        total += encoder * (task != "decode") + sampler * (task != "embed")
+    return total
 
 
 def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
@@ -237,10 +253,12 @@ CODE = ModelCode(
     pack=pack,
     drawn=drawn,
     own_length=True,
+    labels=labels,
     embed=embed,
     trace=trace,
     reconstruct=reconstruct,
     decode=decode,
     repair=repair.repair_recording,
     upsample=repair.upsample_recording,
+    work=work,
 )

@@ -81,13 +81,13 @@ def recon(options: Options, tensors: Tensors) -> dict[str, Any]:
     wanted = replace(wanted, frame=options["added_positions"])
     order, output = options["token_order"], torch.from_numpy(np.array(tensors["model_output"]))
 
-    def run(windows: Windows, draw: int) -> Array:
+    def run(windows: Windows, rows: NDArray[np.intp], draw: int) -> Array:
         out = np.zeros(windows.data.shape, np.float32)
         sizes = windows.n_valid // PATCH * len(windows.ch_names)
         for i, tokens in enumerate(output.split(sizes.tolist())):
             found = by_channel(tokens[None], len(windows.ch_names), order).flatten(2)[0]
             out[i, :, : found.shape[1]] = found.numpy()
-        return out
+        return out[rows]
 
     done = repair(signal, recipe, wanted, run)
     return _inputs(done, options) | {

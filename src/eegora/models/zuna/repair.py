@@ -6,7 +6,7 @@ through one callable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,8 @@ from eegora.recipes import kernels
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
 from eegora.signal import Annotation, Array, Signal
+from eegora.spec import Run
 from eegora.windows import Windows
-
-# (windows, number of the draw) → what the model makes of each, in the windows' units, (n_windows, n_channels, n_times).
-Run = Callable[[Windows, int], Array]
 
 BEFORE = ("pick", "resample", "filter", "notch")  # a recipe's steps that run on the whole recording here
 
@@ -220,7 +218,7 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
         Its steps on the whole recording are taken: pick, resample, filter, notch.
     options : RepairOptions
     run : callable
-        The network: gets the segments that have a bad cell, and the number of the draw.
+        The network: gets the segments, the numbers of those that have a bad cell, and the number of the draw.
 
     Returns
     -------
@@ -440,7 +438,7 @@ def _answers(
     for draw in range(options.draws):
         filled = np.clip(windows.data, -1, 1)
         if len(wanted):
-            filled[wanted] = run(windows.take(wanted), draw)
+            filled[wanted] = run(windows, wanted, draw)
         answers.append(to_volts(filled, bounds, scaled))
     if options.draws == 1:
         return answers[0], None

@@ -193,6 +193,7 @@ def to_windows(signal: Signal, bounds: Bounds, cells: Cells, scaled: Scaled) -> 
         notes=signal.notes,
         annotations=signal.annotations,
         name=signal.name,
+        axis=signal.axis,
     )
 
 
