@@ -17,7 +17,7 @@ from eegora.signal import Annotation, TimeAxis
 from eegora.windows import Windows
 
 PREFIX = "way_back/"  # before the names of arrays in files
-ARRAYS = ("ch_pos", "onsets", "index", "n_valid", "scale", "shift")
+ARRAYS = ("ch_pos", "onsets", "index", "n_valid", "scale", "shift", "level")
 
 
 def without_samples(windows: Windows) -> Windows:
