@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from html import escape
 from typing import Any, Literal
 
@@ -45,7 +46,11 @@ class ChannelPlan:
 
     def of(self, row: str) -> ChannelUse | None:
         """Return the entry of one row of the model's input, or None."""
-        return next((use for use in self.uses if use.row == row), None)
+        return self._by_row.get(row)
+
+    @cached_property
+    def _by_row(self) -> Mapping[str | None, ChannelUse]:
+        return {use.row: use for use in reversed(self.uses)}
 
     def dropping(self, rows: Iterable[str], reason: str) -> ChannelPlan:
         """Return a plan in which these rows are dropped for a reason."""

@@ -16,6 +16,15 @@ from tests.recipes.known import EEGDINO, EEGPT, EEGPT_TUAB, LUNA, NINETEEN, RECI
 from tests.recipes.test_steps import recording
 
 LOSSY = ("filter", "notch", "resample", "derive", "clip")
+LATE = Recipe(
+    "late",
+    (
+        Step("cut", {"seconds": 5.0}),
+        Step("baseline"),
+        Step("average_reference", {"over": "all"}),
+        Step("scale", {"unit": "uV"}),
+    ),
+)
 NAMES = " ".join([*NINETEEN, "A1", "A2", "T1", "T2"])
 
 
@@ -73,6 +82,21 @@ def test_no_step_changes_its_input(recipe: Recipe) -> None:
     signal = _full()
     frozen(signal)
     prepare(signal, recipe, watch=lambda step, state: frozen(state))
+
+
+@pytest.mark.parametrize("seconds", [21.7, 400.0], ids=["one block", "blocks"])
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), LATE], ids=[*RECIPES, "cut first"])
+def test_memory_is_used_again_but_never_the_callers(recipe: Recipe, seconds: float) -> None:
+    signal = _full(seconds)
+    before = signal.data.copy()
+    windows = prepare(signal, recipe)
+    assert np.array_equal(signal.data, before)
+    step_by_step = prepare(signal, recipe, watch=lambda step, state: None)  # steps that are watched overwrite nothing
+    assert np.array_equal(windows.data, step_by_step.data)
+    assert np.allclose(windows.to_volts(), step_by_step.to_volts(), rtol=1e-6, atol=1e-12)
+    again = prepare(windows, recipe)
+    assert np.array_equal(windows.data, step_by_step.data)
+    assert again.data.shape == windows.data.shape
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))

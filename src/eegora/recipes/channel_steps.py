@@ -10,7 +10,7 @@ import numpy as np
 from eegora.errors import ChannelError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.fill import POLICIES, weights
-from eegora.recipes.undo import State, lossy, merged, noted, rescaled, same_scale, use_of
+from eegora.recipes.undo import State, lossy, merged, noted, rescaled, same_scale, spare, use_of
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.recordings.positions import electrode, head_position
 from eegora.signal import Array, Signal
@@ -177,16 +177,17 @@ def average_reference(state: State, *, over: str = "good") -> State:
     )
     if not counted:
         raise ChannelError("no_channels", f"{state.name}: all channels are bad, none is left to average")
-    data = state.data if len(counted) == len(uses) else state.data[..., counted, :]
-    mean = data.mean(axis=-2, keepdims=True)
+    some = state.data if len(counted) == len(uses) else state.data[..., counted, :]
+    mean = some.mean(axis=-2, keepdims=True)
     if not changed.all():
         mean = np.where(changed[:, None], mean, 0.0)
     reason = f"minus the average of {len(counted)} channels"
     plan = state.plan.replacing(
-        replace(use, action="re-referenced", reason=reason) if use.action in ("kept", "renamed") and done else use
+        ChannelUse("re-referenced", use.row, use.sources, reason) if use.action in ("kept", "renamed") and done else use
         for use, done in zip(uses, changed, strict=True)
     )
-    return replace(rescaled(state, state.data - mean, 1.0, mean), plan=plan)
+    data = np.subtract(state.data, mean, out=spare(state.data))
+    return replace(rescaled(state, data, 1.0, mean), plan=plan)
 
 
 def zero(state: State, *, names: Sequence[str] = ()) -> State:

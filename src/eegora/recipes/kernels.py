@@ -6,13 +6,15 @@ Sources: preprocessing.md sections 2, 3 and 6.4. Time is the last axis; any lead
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from eegora.signal import Array
 
@@ -24,8 +26,11 @@ AT_ONCE = 1 << 18
 BLOCK = 8192
 # Two long transforms at a time share a pass over the twiddle factors in wide registers; with four the cache is too small.
 PAIR = 2
+# Bytes of an intermediate array that a thread keeps for the next signal.
+KEPT = 1 << 22
 # float32 counts samples exactly enough for windows; a continuous recording needs float64 (`nearest_index`).
 FLOAT32_TIMES = 65_536
+_kept = threading.local()
 
 
 # ── resampling (section 2) ──────────────────────────────────────────────────────────────────────────────────────────
@@ -61,17 +66,20 @@ def resample(data: Array, sfreq: float, rate: float, *, n_threads: int | None = 
     start = round(ratio * left)
 
     def convert(x: Array, result: Array) -> None:
-        spectrum = np.fft.rfft(reflect(x, left, padded - n_times - left))[..., : out // 2 + 1]
+        extended = reflect(x, left, padded - n_times - left, out=_room("extended", (*x.shape[:-1], padded)))
+        spectrum = _rfft(extended)[..., : out // 2 + 1]
         fewer = min(padded, out)
         if fewer % 2 == 0:  # MNE halves the bin of equal lengths too
             spectrum[..., fewer // 2] *= 2.0 if out < padded else 0.5
         spectrum *= out / padded
-        result[...] = np.fft.irfft(spectrum, n=out)[..., start : start + wanted]
+        result[...] = _irfft(spectrum, out)[..., start : start + wanted]
 
     return _by_channel(convert, data, wanted, n_threads, PAIR)
 
 
-def reflect(data: Array, left: int, right: int, *, zeros: int = 0, origin: Array | None = None) -> Array:
+def reflect(
+    data: Array, left: int, right: int, *, zeros: int = 0, origin: Array | None = None, out: Array | None = None
+) -> Array:
     """Extend by odd reflection at both ends; zeros where the signal is too short to be reflected.
 
     Parameters
@@ -83,10 +91,12 @@ def reflect(data: Array, left: int, right: int, *, zeros: int = 0, origin: Array
         Zeros to append after all.
     origin : ndarray, shape (..., 1), optional
         Constants to subtract first.
+    out : ndarray, shape (..., left + n_times + right + zeros), optional
+        Where to write.
     """
     n_times = data.shape[-1]
     stop = left + n_times
-    extended = np.zeros((*data.shape[:-1], stop + right + zeros))
+    extended = np.empty((*data.shape[:-1], stop + right + zeros)) if out is None else out
     inner = extended[..., left:stop]
     if origin is None:
         inner[...] = data
@@ -96,6 +106,8 @@ def reflect(data: Array, left: int, right: int, *, zeros: int = 0, origin: Array
     np.subtract(2 * inner[..., :1], inner[..., before:0:-1], out=extended[..., left - before : left])
     mirrored = inner[..., n_times - 1 - after : n_times - 1][..., ::-1]
     np.subtract(2 * inner[..., -1:], mirrored, out=extended[..., stop : stop + after])
+    extended[..., : left - before] = 0.0
+    extended[..., stop + after :] = 0.0
     return extended
 
 
@@ -210,11 +222,12 @@ def convolve(data: Array, taps: Array, *, n_threads: int | None = None) -> Array
     def convert(x: Array, result: Array) -> None:
         # An electrode at 100 mV would cost digits. Where the reflection covers the filter, constants pass by `gain`.
         origin = x[..., :1] if n_times > half else None
-        extended = reflect(x, half, half, zeros=zeros, origin=origin)
+        room = _room("extended", (*x.shape[:-1], total + zeros))
+        extended = reflect(x, half, half, zeros=zeros, origin=origin, out=room)
         blocks = np.lib.stride_tricks.sliding_window_view(extended, block, axis=-1)[..., ::hop, :]  # overlap-save
-        spectrum = np.fft.rfft(blocks)
+        spectrum = _rfft(blocks)
         spectrum *= response
-        out = np.fft.irfft(spectrum, n=block)[..., n_taps - 1 :]
+        out = _irfft(spectrum, block)[..., n_taps - 1 :]
         full = n_times // hop
         result[..., : full * hop].reshape(*x.shape[:-1], full, hop)[...] = out[..., :full, :]
         if n_times > full * hop:
@@ -255,6 +268,24 @@ def threads() -> int:
     return min(allowed, 8)
 
 
+def _rfft(values: Array) -> NDArray[np.complex128]:
+    spectrum = _room("spectrum", (*values.shape[:-1], values.shape[-1] // 2 + 1), np.complex128)
+    return np.fft.rfft(values, out=spectrum)
+
+
+def _irfft(spectrum: NDArray[np.complexfloating], n: int) -> Array:
+    return np.fft.irfft(spectrum, n=n, out=_room("signal", (*spectrum.shape[:-1], n)))
+
+
+def _room(name: str, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """Return memory for an intermediate array, this thread's from last time if it is large enough: new pages cost as much as a transform."""
+    n = prod(shape)
+    have = _kept.__dict__.get(name)
+    if have is None or len(have) < n:
+        have = _kept.__dict__[name] = np.empty(n, dtype)
+    return have[:n].reshape(shape)
+
+
 def _by_channel(
     convert: Callable[[Array, Array], None], data: Array, n_out: int, n_threads: int | None, together: int = 1
 ) -> Array:
@@ -273,4 +304,6 @@ def _by_channel(
     else:
         for part in parts:
             convert(rows[part], out[part])
+        for name in [name for name, have in _kept.__dict__.items() if have.nbytes > KEPT]:
+            del _kept.__dict__[name]
     return out.reshape(*data.shape[:-1], n_out)

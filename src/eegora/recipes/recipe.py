@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import cached_property
 from inspect import Parameter
 from pathlib import Path
 from types import NoneType, UnionType
@@ -87,6 +88,10 @@ class Recipe:
 
     def to_toml(self) -> str:
         """Return the recipe as text; `from_toml` reads it back equal."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         lines = [f"name = {_toml(self.name)}"] + [f"title = {_toml(self.title)}"] * bool(self.title)
         for step in self.steps:
             lines += ["", "[[steps]]", f"step = {_toml(step.name)}"]
@@ -152,6 +157,10 @@ class Recipe:
         UsageError
             ``bad_recipe``.
         """
+        return self._checked
+
+    @cached_property
+    def _checked(self) -> Recipe:
         from eegora.recipes.steps import STEPS
 
         infos = []
@@ -239,6 +248,7 @@ def prepare(
     from eegora.recipes.blocks import in_blocks
     from eegora.recipes.fill import POLICIES
     from eegora.recipes.steps import STEPS
+    from eegora.recipes.undo import giving_up
 
     if missing is not None and missing not in POLICIES:
         raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
@@ -249,7 +259,9 @@ def prepare(
 
     def run(state: Any, some: Iterable[Step]) -> Any:
         for step in some:
-            state = STEPS[step.name].function(state, **step.options)
+            theirs = watch is not None or np.may_share_memory(state.data, source.data)
+            with giving_up(None if theirs else state.data):
+                state = STEPS[step.name].function(state, **step.options)
             if isinstance(state, Windows):
                 state = _blank_after_end(state)
             if watch is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -15,6 +17,25 @@ from eegora.signal import Array, Signal
 from eegora.windows import Windows
 
 State = TypeVar("State", Signal, Windows)
+_ours: ContextVar[Array | None] = ContextVar("ours", default=None)
+
+
+@contextmanager
+def giving_up(data: Array | None) -> Iterator[None]:
+    """Let the step that runs inside overwrite this array: nobody will look at it again."""
+    before = _ours.set(data)
+    try:
+        yield
+    finally:
+        _ours.reset(before)
+
+
+def spare(data: Array) -> Array | None:
+    """Return an array in which a result of its shape may be written: `data` itself if it is given up, else None.
+
+    New memory costs as much as the arithmetic that fills it.
+    """
+    return data if data is _ours.get() and data.dtype == np.float64 else None
 
 
 def rescaled(state: State, data: Array, factor: Array | float, offset: Array | float = 0.0) -> State:

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
-from eegora.recipes.undo import State, flagged, lossy, noted, rescaled, valid
+from eegora.recipes.undo import State, flagged, lossy, noted, rescaled, spare, valid
 from eegora.signal import Array, Signal
 from eegora.windows import Windows
 
+ROUNDING = 2.0**-53  # of a number in float64
 UNITS = {"V": 1.0, "mV": 1e3, "uV": 1e6, "µV": 1e6, "nV": 1e9}
 
 
@@ -20,14 +21,14 @@ def scale(state: State, *, unit: str | None = None, factor: float | None = None)
     by = UNITS[unit] if unit is not None else float(factor or 0)
     if by == 0:
         raise UsageError("bad_recipe", "scale by factor 0 leaves nothing")
-    return rescaled(state, state.data * by, 1 / by)
+    return rescaled(state, np.multiply(state.data, by, out=spare(state.data)), 1 / by)
 
 
 def divide(state: State, *, by: float) -> State:
     """Divide by a number, as training did."""
     if by == 0:
         raise UsageError("bad_recipe", "divide by = 0 came, wanted another number")
-    return rescaled(state, state.data / by, by)
+    return rescaled(state, np.divide(state.data, by, out=spare(state.data)), by)
 
 
 def baseline(windows: Windows, *, first: float | None = None) -> Windows:
@@ -36,7 +37,7 @@ def baseline(windows: Windows, *, first: float | None = None) -> Windows:
     if first is not None:
         inside = inside & (np.arange(windows.data.shape[-1]) <= round(first * windows.sfreq))
     mean = windows.data.mean(axis=-1, keepdims=True, where=inside)
-    return rescaled(windows, windows.data - mean, 1.0, mean)
+    return rescaled(windows, np.subtract(windows.data, mean, out=spare(windows.data)), 1.0, mean)
 
 
 def zscore(state: State, *, over: str, ddof: int = 0, eps: float = 0.0, dtype: str = "float64") -> State:
@@ -187,17 +188,26 @@ def _global(signal: Signal, data: Array, ddof: int, eps: float) -> Signal:
             "constant_data", f"{signal.name}: no good channel outside gaps is left to take a z-score of"
         )
     mean = float(some.mean(dtype=np.float64))
-    scored = data - data.dtype.type(mean)
-    some = counted(scored)
-    squares = float(np.einsum("ij,ij->i", some, some, dtype=np.float64).sum())
-    deviation = float(np.sqrt(squares / (some.size - ddof)))
+    deviation = _deviation(some, mean, ddof)
     if deviation <= 1e-12 * abs(mean):
         raise RecordingError(
             "constant_data", f"{signal.name}: all channels are constant", hint="give a recording of EEG"
         )
     divisor = deviation + eps
+    if abs(mean) <= ROUNDING * deviation:  # as behind an average reference
+        return rescaled(signal, np.divide(data, data.dtype.type(divisor), out=spare(data)), divisor)
+    scored = np.subtract(data, data.dtype.type(mean), out=spare(data))
     scored /= data.dtype.type(divisor)
     return rescaled(signal, scored, divisor, mean)
+
+
+def _deviation(values: Array, mean: float, ddof: int) -> float:
+    """Return the standard deviation about a known mean, in float64; no array as large as the values is made."""
+    squares = 0.0
+    for row in values:  # a row at a time stays in the cache
+        rest = np.subtract(row, mean, dtype=np.float64)
+        squares += float(rest @ rest)
+    return float(np.sqrt(squares / (values.size - ddof)))
 
 
 def _flat(data: Array, mean: Array, deviation: Array, inside: NDArray[np.bool_] | bool) -> NDArray[np.bool_]:

@@ -105,8 +105,11 @@ def stds(data: Volts, sfreq: float) -> Volts:
     length = max(1, min(round(sfreq), data.shape[1]))
     starts = np.linspace(0, data.shape[1] - length, min(8, data.shape[1] // length)).astype(np.intp)
     blocks = data[:, starts[:, None] + np.arange(length)]  # removing means of 1 s is a high-pass near 0.5 Hz
-    largest = np.maximum(np.abs(blocks).max(axis=(1, 2), keepdims=True), np.finfo(float).tiny)
-    return np.asarray(np.sqrt((blocks / largest).var(axis=2).mean(axis=1)) * largest[:, 0, 0])
+    largest = np.maximum(np.maximum(blocks.max(axis=(1, 2)), -blocks.min(axis=(1, 2))), np.finfo(float).tiny)
+    blocks /= largest[:, None, None]  # or squares of absurd numbers would overflow
+    blocks -= blocks.mean(axis=2, keepdims=True)
+    squares = np.einsum("ijk,ijk->ij", blocks, blocks) / length
+    return np.asarray(np.sqrt(squares.mean(axis=1)) * largest)
 
 
 def plausible_unit(data: Volts, names: Sequence[str], sfreq: float) -> tuple[str, ...]:
