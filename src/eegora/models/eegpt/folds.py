@@ -51,10 +51,13 @@ def _copy(tensors: Stored, old: str, out: Tensors, new: str) -> None:
         out[f"{new}.{kind}"] = tensors[f"{old}.{kind}"]
 
 
-def _fold_block(tensors: Stored, old: str, out: Tensors, new: str) -> None:
+def _fold_block(tensors: Stored, old: str, out: Tensors, new: str, *, last: bool) -> None:
     for kind in ("weight", "bias"):
         packed = tensors[f"{old}.attn.qkv.{kind}"]
-        out[f"{new}.q.{kind}"], out[f"{new}.kv.{kind}"] = packed.split((len(packed) // 3, 2 * len(packed) // 3))
+        if last:
+            out[f"{new}.q.{kind}"], out[f"{new}.kv.{kind}"] = packed.split((len(packed) // 3, 2 * len(packed) // 3))
+        else:
+            out[f"{new}.qkv.{kind}"] = packed
     for part, name in (("norm1", "norm1"), ("attn.proj", "proj"), ("norm2", "norm2"), ("mlp.fc1", "fc1"), ("mlp.fc2", "fc2")):  # fmt: skip
         _copy(tensors, f"{old}.{part}", out, f"{new}.{name}")
 
@@ -65,12 +68,12 @@ def _fold_encoder(tensors: Stored, old: str, depth: int, out: Tensors, new: str)
     out[f"{new}.table"] = tensors[f"{old}.chan_embed.weight"]
     summary = out[f"{new}.summary"] = tensors[f"{old}.summary_token"][0].double()
     for i in range(depth):
-        _fold_block(tensors, f"{old}.blocks.{i}", out, f"{new}.blocks.{i}")
+        _fold_block(tensors, f"{old}.blocks.{i}", out, f"{new}.blocks.{i}", last=i == depth - 1)
     scale, shift = (out[f"{new}.blocks.0.norm1.{kind}"].double() for kind in ("weight", "bias"))
     constant = nn.functional.layer_norm(summary, summary.shape[-1:], scale, shift, EPS)
-    for part in ("q", "kv"):
-        weight, bias = (out[f"{new}.blocks.0.{part}.{kind}"].double() for kind in ("weight", "bias"))
-        out[f"{new}.first_{part}"] = constant @ weight.T + bias
+    weight, bias = (tensors[f"{old}.blocks.0.attn.qkv.{kind}"].double() for kind in ("weight", "bias"))
+    width = summary.shape[-1]
+    out[f"{new}.first_q"], out[f"{new}.first_kv"] = (constant @ weight.T + bias).split((width, 2 * width), dim=-1)
     _copy(tensors, f"{old}.norm", out, f"{new}.norm")
 
 
@@ -82,7 +85,7 @@ def _fold_time(tensors: Stored, part: str, depth: int, out: Tensors) -> None:
         if (value := tensors.get(f"{part}.{optional}")) is not None:
             out[f"{part}.{name}"] = value.flatten() if name == "cls" else value
     for i in range(depth):
-        _fold_block(tensors, f"{part}.{part}_blocks.{i}", out, f"{part}.blocks.{i}")
+        _fold_block(tensors, f"{part}.{part}_blocks.{i}", out, f"{part}.blocks.{i}", last=i == depth - 1)
     for name in ("embed", "norm", "proj"):
         _copy(tensors, f"{part}.{part}_{name}", out, f"{part}.{name}")
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eegora.layers.linear import linear_gelu
+
 Note = Callable[[str, Tensor], None]
 Rotary = tuple[Tensor, Tensor]
 EPS = 1e-6
@@ -39,14 +41,18 @@ def patches_of(x: Tensor, patch: int, stride: int, tail: str) -> Tensor:
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block. `project` and `attend` are apart because some queries are never needed."""
+    """A pre-norm transformer block. `project` and `attend` are apart because some queries are never needed.
 
-    def __init__(self, width: int, n_heads: int, hidden: int) -> None:
+    They are those of the last block, so there alone queries have a product of their own.
+    """
+
+    def __init__(self, width: int, n_heads: int, hidden: int, *, last: bool) -> None:
         super().__init__()
         self.n_heads = n_heads
         self.norm1 = nn.LayerNorm(width, eps=EPS)
-        self.q = nn.Linear(width, width)
-        self.kv = nn.Linear(width, 2 * width)
+        if last:
+            self.q, self.kv = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.qkv = None if last else nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
         self.norm2 = nn.LayerNorm(width, eps=EPS)
         self.fc1 = nn.Linear(width, hidden)
@@ -55,6 +61,10 @@ class Block(nn.Module):
     def project(self, x: Tensor, n_last: int | None = None) -> tuple[Tensor, Tensor]:
         """Return queries of the last `n_last` tokens (None: all), and keys and values of all, from x (rows, L, D)."""
         x = self.norm1(x)
+        if self.qkv is not None:
+            width = x.shape[-1]
+            q, kv = self.qkv(x).split((width, 2 * width), dim=-1)
+            return q if n_last is None else q[:, -n_last:], kv
         return self.q(x if n_last is None else x[:, -n_last:]), self.kv(x)
 
     def attend(self, x: Tensor, q: Tensor, kv: Tensor, rotary: Rotary | None = None, note: Note = ignore) -> Tensor:
@@ -68,7 +78,7 @@ class Block(nn.Module):
         attended: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         note("_attn", attended)
         x = x + attended
-        x = x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        x = x + self.fc2(linear_gelu(self.fc1, self.norm2(x)))
         note("", x)
         return x
 
@@ -98,7 +108,9 @@ class Encoder(nn.Module):
         self.first_q = nn.Parameter(torch.empty(n_tokens, width))
         self.first_kv = nn.Parameter(torch.empty(n_tokens, 2 * width))
         hidden = round(config["mlp_ratio"] * width)
-        self.blocks = nn.ModuleList(Block(width, config["num_heads"], hidden) for _ in range(config["depth"]))
+        self.blocks = nn.ModuleList(
+            Block(width, config["num_heads"], hidden, last=i == config["depth"] - 1) for i in range(config["depth"])
+        )
         self.norm = nn.LayerNorm(width, eps=EPS)
 
     def forward(self, patches: Tensor, ids: Tensor, note: Note = ignore) -> Tensor:
@@ -170,7 +182,7 @@ class TimeTransformer(nn.Module):
         self.table = nn.Parameter(torch.empty(n_names, width)) if n_names else None
         self.cls = nn.Parameter(torch.empty(width)) if cls else None
         hidden = round(config["mlp_ratio"] * width)
-        self.blocks = nn.ModuleList(Block(width, n_heads, hidden) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, n_heads, hidden, last=i == depth - 1) for i in range(depth))
         self.norm = nn.LayerNorm(width, eps=EPS)
         self.proj = nn.Linear(width, out)
 
