@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from eegora.compute.device import widest_float
 
 Note = Callable[[str, Tensor], None]
-Rotary = tuple[Tensor, Tensor]  # cosines and sines, (B or 1, S, 1, head / 2)
+Rotary = tuple[Tensor, Tensor]  # cosines (c, c) and sines (-s, s), each (B or 1, S, 1, head)
 Config = Mapping[str, Any]
 
 QK_EPS = 1e-5  # of the norms inside attention, whatever `norm_eps` says
@@ -63,7 +63,7 @@ class RmsNorm(nn.Module):
 
 
 def rotary_table(indices: Tensor, head: int, theta: float, like: Tensor) -> Rotary:
-    """Return cosines and sines of each token's angles, in the format of `like`.
+    """Return cosines (c, c) and sines (-s, s) of each token's angles, in the format of `like`.
 
     Parameters
     ----------
@@ -79,16 +79,17 @@ def rotary_table(indices: Tensor, head: int, theta: float, like: Tensor) -> Rota
     axis = head // 4
     frequency = theta ** (-torch.arange(0, axis, 2, dtype=exact, device=like.device) / axis)
     angle = (indices.to(like.device, exact)[..., None] * frequency).flatten(-2)[:, :, None]
-    return angle.cos().to(wide(like).dtype), angle.sin().to(wide(like).dtype)
+    cos, sin = angle.cos().to(wide(like).dtype), angle.sin().to(wide(like).dtype)
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate the two halves of each head against each other.
+    """Rotate the two halves (a, b) of each head against each other: (a cos - b sin, b cos + a sin).
 
     The paper rotates neighbours (2k, 2k + 1); the fold at load orders the rows of q and k so that the pairs are (k, k + head / 2).
     """
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
+    # addcmul would do it in one operation less, but its rounding missed a limit of the reference vectors (1.07 of it).
+    return (x * cos).add_(x.roll(x.shape[-1] // 2, -1) * sin).to(x.dtype)
 
 
 class Attention(nn.Module):
