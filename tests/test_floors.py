@@ -17,6 +17,7 @@ FLOORS = (
 FLOOR = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 # The only arrows between rooms of one floor: a step knows channels, a result goes back to a recording, a model has a spec.
 ALONGSIDE = {
+    ("layers", "compute"),
     ("recipes", "recordings"),
     ("results", "recordings"),
     ("models", "spec"),

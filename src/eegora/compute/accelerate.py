@@ -23,7 +23,7 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
     Parameters
     ----------
     network : torch.nn.Module
-        On its device already; on the CPU in float32 its linear maps are changed in place. Its state_dict stays as it is.
+        On its device already; its linear maps are changed in place. Its state_dict stays as it is.
     device : Device
     functions : dict of str to callable
         (network, inputs) → tensor.
@@ -39,8 +39,10 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
 
         prepack(network)
     if device.name.startswith("cuda"):
+        from eegora.compute.fastest import choose_linears
         from eegora.compute.graphs import Graphs
 
+        choose_linears(network)
         return {
             name: _in_format(device, Graphs(function, fuse=device.compiled)) for name, function in functions.items()
         }

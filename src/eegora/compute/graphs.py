@@ -14,15 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from eegora.compute.fastest import choosing, same
 from eegora.compute.fused import Function, Inputs, fused
 
 Shapes = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]
 
 LIMIT = 8  # graphs kept per function; the one that was used longest ago goes first
 WARM_UP = 3
-# How far a replay may be from the run before it, relative to the largest value: more is a function that draws or remembers.
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
-ROUGH = 3e-2  # for half precision
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,8 @@ class Graphs:
         aside = torch.cuda.Stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
-            expected = self.function(network, fixed)
+            with choosing():
+                expected = self.function(network, fixed)
             function = self._fused(key, network, fixed, expected) if self.fuse else self.function
             for _ in range(WARM_UP):
                 function(network, fixed)
@@ -142,7 +141,7 @@ class Graphs:
             _close_recording()
             return None
         captured = Captured(graph, fixed, output, function)
-        if not _same(captured.replay(inputs), expected):
+        if not same(captured.replay(inputs), expected):
             self.refused[key] = "a replay gave another result"
             return None
         return captured
@@ -150,8 +149,10 @@ class Graphs:
     def _fused(self, key: Shapes, network: nn.Module, inputs: Inputs, expected: Tensor) -> Function:
         """Return the function compiled, or as it is where that fails or gives something else; why is noted."""
         try:
-            function = fused(self.function, network, inputs)
-            if _same(function(network, inputs), expected):
+            with warnings.catch_warnings(action="ignore"):  # torch's own, about itself
+                function = fused(self.function, network, inputs)
+                found = function(network, inputs)
+            if same(found, expected):
                 return function
             self.unfused[key] = "compiled it gave another result"
         except torch.OutOfMemoryError:
@@ -175,9 +176,3 @@ def _ends(network: nn.Module) -> list[tuple[nn.Module, str]]:
     names = [name for name, _ in network.named_parameters()]
     owners = (name.rpartition(".") for name in ([names[0], names[-1]] if names else []))
     return [(network.get_submodule(path), name) for path, _, name in owners]
-
-
-def _same(one: Tensor, two: Tensor) -> bool:
-    scale = two.abs().max().item() if two.numel() else 0.0
-    far = (one - two).abs().max().item() if two.numel() else 0.0
-    return bool(far <= TOLERANCE.get(two.dtype, ROUGH) * scale)

@@ -99,7 +99,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, n_read: int | None = None, note: Note = ignore) -> Tensor:
         """Map (B, L, D) to the same, or to the first `n_read` tokens of it."""
         heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
-        context = self_attention(heads, n_read).transpose(1, 2).flatten(2)
+        context = self_attention(heads, n_read)
         note("attn_context", context)
         out: Tensor = self.out(context)
         return out

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eegora.layers.attention import attention
 from eegora.layers.linear import linear_gelu
 
 Note = Callable[[str, Tensor], None]
@@ -75,7 +76,7 @@ class Block(nn.Module):
             q, k = rotate(q, *rotary), rotate(k, *rotary)
         if note is not ignore:
             note("_weights", (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1))
-        attended: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        attended: Tensor = self.proj(attention(q, k, v))
         note("_attn", attended)
         x = x + attended
         x = x + self.fc2(linear_gelu(self.fc1, self.norm2(x)))

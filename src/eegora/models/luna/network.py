@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eegora.compute.device import widest_float
+from eegora.layers.attention import attention
 from eegora.layers.linear import linear_gelu
 from eegora.layers.moments import moments
 
@@ -58,7 +59,7 @@ class SelfAttention(nn.Module):
         """Attend within (batch, length, width); `rotary` are cosines and sines (length, head)."""
         heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (q k v, B, H, length, d)
         q, k, v = heads if rotary is None else (*rotate(heads[:2], *rotary), heads[2])
-        out: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        out: Tensor = self.out(attention(q, k, v))
         return out
 
 
