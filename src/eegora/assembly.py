@@ -16,7 +16,7 @@ from eegora.checkpoints.fingerprints import fingerprint_of
 from eegora.checkpoints.mapped import HELD, RenamedTensors, release
 from eegora.checkpoints.read import is_zipped, read_config, read_tensors
 from eegora.checkpoints.rename import Coverage, new_names, rename, why_renamed
-from eegora.checkpoints.synthetic import synthetic_state_dict
+from eegora.checkpoints.synthetic import is_synthetic, synthetic_state_dict
 from eegora.errors import CheckpointError, EegoraError
 from eegora.recipes.recipe import prepare
 from eegora.recordings.positions import head_position
@@ -68,12 +68,15 @@ class Loaded:
         What became of every tensor of the file.
     notes : tuple of str
         Remarks on the checkpoint's contents.
+    synthetic : bool
+        The parameters are those of the rule for reference vectors: nobody trained them.
     """
 
     network: torch.nn.Module
     config: dict[str, Any]
     coverage: Coverage
     notes: tuple[str, ...] = ()
+    synthetic: bool = False
 
 
 def load_network(
@@ -128,10 +131,11 @@ def untrained_network(
     """Fill a network of this configuration with seeded random parameters, through the same loader."""
     import torch
 
+    config = {**config, **(_fields(fields) or {})}
     layout = {key: entry for key, entry in code.layout(config).items() if entry[1] != CONSTANT}
     tensors = {key: torch.from_numpy(value) for key, value in synthetic_state_dict(layout, seed).items()}
     name = f"untrained checkpoint, seed {seed}"
-    reading = read_as(code, tensors, name, {**config, **(_fields(fields) or {})})
+    reading = read_as(code, tensors, name, config)
     reading.coverage.raise_for(name)
     return assembled(code, reading, dtype)
 
@@ -300,7 +304,14 @@ def assembled(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
     network.load_state_dict(state, strict=True, assign=True)
     network.eval().requires_grad_(False)
     remarks = code.remarks(found, config) if code.remarks else ()
-    return Loaded(network, config, reading.coverage, (*reading.notes, *remarks))
+    return Loaded(network, config, reading.coverage, (*reading.notes, *remarks), _made_up(code, reading))
+
+
+def _made_up(code: ModelCode, reading: Reading) -> bool:
+    """Say whether a file's tensors are those of the reference vectors' rule, which goes by the file's own names."""
+    olds = {new: old for old, new in reading.coverage.renamed.items()}
+    layout = {olds.get(key, key): entry for key, entry in code.layout(reading.config).items()}
+    return is_synthetic({olds.get(key, key): value for key, value in reading.tensors.items()}, layout)
 
 
 def _in_number_format(folded: Tensors, number: torch.dtype, forget: Callable[[], None]) -> Tensors:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from eegora import assembly, registry
 from eegora.checkpoints.published import Elsewhere
+from eegora.checkpoints.synthetic import SYNTHETIC
 from eegora.compute.accelerate import accelerate
 from eegora.compute.device import choose_device, exact_float32
 from eegora.errors import CheckpointError, EegoraError, UsageError
@@ -154,6 +155,8 @@ def _load(
             loaded = assembly.load_network(code, found.path, config=own, beside=found.config_path, dtype=dtype)
         finally:
             sha256.result()
+    if loaded.synthetic:
+        loaded = replace(loaded, notes=(*loaded.notes, SYNTHETIC))
     record: dict[str, Any] = dict(found.record())
     known = known_fingerprint(found.sha256, loaded.config)
     if known is not None:

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eegora.checkpoints.synthetic import Manifest, find_manifest, read_manifest, synthetic_state_dict, synthetic_tensor
+from eegora.checkpoints.synthetic import (
+    Manifest,
+    find_manifest,
+    is_synthetic,
+    read_manifest,
+    synthetic_state_dict,
+    synthetic_tensor,
+)
 from eegora.errors import CheckpointError
 
 # The first 16 digits of the SHA-256 of the bytes that the reference vectors' own filler writes.
@@ -100,3 +107,14 @@ def test_manifest_is_found_in_the_first_folder_that_has_it(tmp_path: Path) -> No
     assert all(str(folder) in str(error.value) for folder in folders)
     with pytest.raises(CheckpointError, match="bad_manifest"):
         find_manifest("../a/x", [tmp_path / "b"])
+
+
+def test_a_checkpoint_that_the_rule_filled_is_recognised_in_any_format() -> None:
+    layout = {"a.weight": ((8, 6), "matrix"), "a.bias": ((6,), "bias"), "a.norm": ((2,), "ones")}
+    filled = synthetic_state_dict(layout)
+    assert is_synthetic(filled, layout)
+    assert is_synthetic({key: value.astype(np.float16) for key, value in filled.items()}, layout)
+    assert not is_synthetic(synthetic_state_dict(layout, seed=1), layout)
+    assert not is_synthetic({**filled, "a.bias": np.zeros(6, np.float32)}, layout)
+    assert not is_synthetic({"a.norm": np.ones(2, np.float32)}, layout)
+    assert not is_synthetic({}, layout)

@@ -20,6 +20,8 @@ from eegora.errors import CheckpointError
 
 Layout = Mapping[str, tuple[tuple[int, ...], str]]  # key → (shape, rule)
 
+SYNTHETIC = "a synthetic checkpoint, filled by a rule: its numbers mean nothing"
+
 CONSTANT = {"ones": 1.0, "zeros": 0.0}
 RANDOM = ("matrix", "matrix_t", "bias", "scale", "token")
 RULES = (*RANDOM, *CONSTANT)
@@ -96,6 +98,24 @@ def synthetic_state_dict(layout: Layout | Manifest, seed: int | None = None) -> 
     """Fill every tensor of a layout (or of a manifest's)."""
     tensors = layout.layout if isinstance(layout, Manifest) else layout
     return {key: synthetic_tensor(key, shape, rule, seed) for key, (shape, rule) in tensors.items()}
+
+
+def is_synthetic(tensors: Mapping[str, Any], layout: Layout) -> bool:
+    """Say whether a checkpoint holds what the rule for the reference vectors fills in, judged by its smallest random tensor.
+
+    Parameters
+    ----------
+    tensors : dict of str to Tensor or ndarray
+        Under the layout's names, in any number format.
+    layout : dict of str to (shape, rule)
+    """
+    random = [key for key, (_, rule) in layout.items() if rule in RANDOM and key in tensors]
+    if not random:
+        return False
+    key = min(random, key=lambda name: math.prod(layout[name][0]))
+    wanted = synthetic_tensor(key, *layout[key])
+    found = np.asarray([float(value) for value in tensors[key].reshape(-1)]).reshape(wanted.shape)
+    return bool(np.allclose(found, wanted, rtol=0.01, atol=1e-3))
 
 
 def read_manifest(path: Path | str) -> Manifest:

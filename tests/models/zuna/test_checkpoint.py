@@ -158,3 +158,15 @@ def test_shared_keys_and_values_are_loaded():
     loaded = assembly.untrained_network(CODE, config, seed=1, dtype="float64")
     assert (loaded.config["inner_dim"], loaded.config["kv_dim"]) == (64, 32)
     assert np.isfinite(loaded.network.encoder.output.weight.numpy()).all()
+
+
+def test_an_untrained_network_may_be_small():
+    config = SPEC.variants[0].config
+    loaded = assembly.untrained_network(CODE, config, fields={"n_layers": 1, "dim": 128})
+    assert (loaded.config["n_layers"], loaded.config["dim"]) == (1, 128)
+    assert not loaded.synthetic  # its seed is its own; its source says what it is
+
+
+def test_a_synthetic_checkpoint_is_known_by_its_numbers():
+    assert tiny("zuna-tiny").synthetic
+    assert tiny("zuna-tiny1", "float32").synthetic
