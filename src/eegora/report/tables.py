@@ -93,6 +93,30 @@ def model_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def score_table(summary: Sequence[Mapping[str, Any]], by: str) -> Table:
+    """Return a row per kind of hiding, group and method of a score's summary: medians, and quartiles in brackets.
+
+    Parameters
+    ----------
+    summary : sequence of dict
+        From `Score.summary`.
+    by : str
+        As given to it.
+    """
+    groups = [] if by == "kind" else [by]
+    names = {"nmse": "NMSE", "r": "r", "snr_db": "SNR dB", "spectral": "spectral error"}
+    right = ("won", *names.values())
+    table = _table("hidden and brought back: median [quartiles]", "kind", *groups, "method", *right, right=right)
+    before: tuple[Any, ...] = ()
+    for row in summary:
+        group = tuple(row[name] for name in ("kind", *groups))
+        spread = (f"{_short(row[n])} [{_short(row[f'{n}_q1'])}, {_short(row[f'{n}_q3'])}]" for n in names)
+        shown = ("",) * len(group) if group == before else group
+        table.add_row(*map(escape, (*shown, row["method"], f"{row['won']} of {row['n']}", *spread)))
+        before = group
+    return table
+
+
 def coverage_table(coverage: Coverage) -> Table:
     """Return what became of a file's tensors: a row per kind, where kinds differ by more than a layer's number."""
     ours = {new: old for old, new in coverage.renamed.items()}
@@ -165,6 +189,10 @@ def _model_row(spec: ModelSpec, variant: Variant, wide: bool) -> dict[str, Any]:
             "paper": spec.paper,
         }
     return row
+
+
+def _short(value: float) -> str:
+    return "–" if np.isnan(value) else "∞" if np.isposinf(value) else f"{value:.2f}"
 
 
 def _words(value: Any) -> str:
