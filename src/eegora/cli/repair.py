@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path, words
+from eegora.cli.score import ScoreOptions, Scoring
 from eegora.cli.session import Session, preparation
 from eegora.errors import UsageError
 
@@ -31,6 +32,7 @@ def repair(
     recording: RecordingOptions,
     model: ModelOptions,
     output: OutputOptions,
+    score: ScoreOptions,
     span: Annotated[
         list[str] | None, typer.Option(metavar="START:STOP[:CHANNEL]", help="A bad stretch in seconds; repeatable.")
     ] = None,
@@ -57,7 +59,7 @@ def repair(
         "draws": draws,
         "like_original": like_original,
     }
-    _run("repair", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, save_mask)
+    _run("repair", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, save_mask, score)
 
 
 def upsample(
@@ -89,15 +91,18 @@ def _run(
     wanted: dict[str, Any],
     filtered: bool,
     save_mask: Path | None,
+    score: ScoreOptions = ScoreOptions(),  # noqa: B008, it is frozen
 ) -> None:
     session = Session(output)
     name = model_name(model.model, task)
     source = recording.recording
     path = output_path(output, f"{source.stem}_desc-{task}_raw.fif", source, ENDINGS)
     session.foresee(name, model, recording, path)
+    scoring = Scoring(score, session, path, source)
     signal, raw = session.read(recording)
     ready = session.load(name, model)
     how = preparation(recording)
+    scoring.plan(signal, ready, how, wanted | {"batch_size": model.batch_size})
     function = ready.repair if task == "repair" else ready.upsample
     with session.phase("run the network"), session.progress(task) as progress:
         result = function(signal, how, batch_size=model.batch_size, progress=progress, **wanted)
@@ -115,6 +120,7 @@ def _run(
         "still_bad": list(result.details.bads),
         "untrained": ready.untrained,
         "timings": session.timings,
+        **scoring.run(ready),
     }
     told = f"{path}: {len(result.annotations)} stretches filled, {len(result.added)} channels added"
     session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))
