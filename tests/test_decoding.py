@@ -86,6 +86,16 @@ def test_the_command_line_goes_there_and_back(desk, tmp_path, capfd):
     assert one.info["bads"] == ["O2"]
 
 
+def test_noise_can_be_given(desk, model):
+    noise = np.random.RandomState(0).standard_normal((5, 21 * 40, 32))
+    given = Preparation(settings={"steps": 2, "noise": noise})
+    first, again = (model.reconstruct(desk / "rec_raw.fif", given) for _ in range(2))
+    assert np.array_equal(first.data, again.data)
+    drawn = model.reconstruct(desk / "rec_raw.fif", Preparation(settings={"steps": 2}))
+    assert not np.allclose(first.data, drawn.data)
+    assert "array of shape (5, 840, 32)" in first.provenance.to_json()
+
+
 def test_the_file_names_positions_tokens_and_the_way_to_volts(desk, model, tmp_path):
     embeddings = model.embed(desk / "rec_raw.fif")
     embeddings.save(tmp_path / "e.safetensors")

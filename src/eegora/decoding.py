@@ -41,7 +41,8 @@ def decoded(
     model.able("decode", function)
     embeddings = source if isinstance(source, Embeddings) else Embeddings.load(source)
     windows = windows_of(embeddings, model)
-    settings = {name: value for name, value in embeddings.provenance.options.items() if name in model.config}
+    made = embeddings.provenance.options
+    settings = {name: made[name] for name in model.spec.settings if name in made}
     how = how or Preparation()
     how = replace(how, settings={**settings, **how.settings})
     pace.expect(model.outlook("decode", windows, how))

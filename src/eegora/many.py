@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eegora.errors import EegoraError
 from eegora.preparation import Pace, Preparation
 from eegora.results.embeddings import Embeddings
+from eegora.results.way_back import without_samples
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def _together(model: Model, items: dict[int, Windows], how: Preparation | None, 
             onsets=windows.onsets,
             flags=windows.flags,
             provenance=model.provenance("embed", windows, how),
+            windows=without_samples(windows) if result.windows is not None else None,
         )
         start = stop
     return parted

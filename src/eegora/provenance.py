@@ -59,7 +59,7 @@ class Provenance:
     def to_json(self) -> str:
         """Return JSON with sorted keys."""
         record = asdict(self) | {"plan": self.plan.to_dicts()}
-        return json.dumps(record, sort_keys=True, default=str)
+        return json.dumps(record, sort_keys=True, default=_said)
 
     @classmethod
     def from_json(cls, text: str) -> Provenance:
@@ -69,6 +69,12 @@ class Provenance:
         for name in ("not_undone", "notes"):
             record[name] = tuple(record[name])
         return cls(**record)
+
+
+def _said(value: Any) -> str:
+    """Say what JSON has no word for; of an array its shape."""
+    shape = getattr(value, "shape", None)
+    return str(value) if shape is None else f"array of shape {shape}"
 
 
 def versions() -> dict[str, str]:

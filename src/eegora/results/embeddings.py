@@ -150,7 +150,7 @@ class Embeddings:
         ----------
         path : str or Path
             ``.parquet``: `to_table`. ``.safetensors``, ``.npz``: every axis, as ``data``, ``onsets`` and ``extra/NAME``,
-            and ``way_back/NAME`` where the model can decode them (positions in metres; volts = data * scale + shift).
+            and ``way_back/NAME`` where the model can decode them (positions in metres; volts = data * scale + shift + level).
             ``.safetensors`` holds each window's tokens again as ``embeddings_{i}``, shape (n_tokens, n_features).
 
         Raises

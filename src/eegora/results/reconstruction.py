@@ -121,9 +121,9 @@ class Reconstruction:
         Parameters
         ----------
         path : str or Path
-            ``.fif``: `to_raw`, with `honesty` as its description. ``.safetensors``, ``.npz``: ``data`` and (unless it was
-            decoded) ``input`` in model units, ``scale``, ``shift`` and ``level`` (volts = data * scale + shift + level), ``rmse``,
-            ``onsets``, ``n_valid``;
+            ``.fif``: `to_raw`, with `honesty` as its description. ``.safetensors``, ``.npz``: ``data`` in model units,
+            ``scale``, ``shift`` and ``level`` (volts = data * scale + shift + level), ``onsets``, ``n_valid``; ``input`` and
+            ``rmse`` unless it was decoded;
             with missing cells also ``missing`` and ``rmse_missing``.
         like : mne.io.BaseRaw, optional
             See `to_raw`.

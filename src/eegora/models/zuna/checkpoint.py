@@ -143,6 +143,7 @@ def _choices(second: bool) -> dict[str, Any]:
         "cfg": 1.0,
         "seed": 0,
         "draw": 0,
+        "noise": None,
     }
 
 

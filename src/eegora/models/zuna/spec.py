@@ -78,7 +78,7 @@ SPEC = ModelSpec(
     ),
     recipes=(ZUNA11, ZUNA),
     tasks=TASKS,
-    settings=("cfg", "draw", "half_range", "position_bins", "seed", "steps"),
+    settings=("cfg", "draw", "half_range", "noise", "position_bins", "seed", "steps"),
     axes=("window", "channel", "time", "feature"),
     poolings={
         "window": Pooling(mean=("channel", "time")),
