@@ -90,12 +90,106 @@ def test_electrodes_are_added_with_their_places(desk, tmp_path):
     assert np.array_equal(old.get_data(good, start, stop), new.get_data(good, start, stop))
 
 
+def test_a_montage_names_the_electrodes_to_add(desk, tmp_path):
+    assert run(desk, "upsample", tmp_path / "up_raw.fif", "--montage", "10-20") == 0
+    added = read(tmp_path / "up_raw.fif").ch_names[len(NAMES) :]
+    assert set(added) == {"Fz", "Cz", "Pz", "T7", "T8", "P7", "P8"}
+
+
+def test_several_draws_leave_their_deviation_beside_the_mean(desk, tmp_path, capfd):
+    out, band = tmp_path / "rep_raw.fif", tmp_path / "rep_sd_raw.fif"
+    assert run(desk, "repair", out, "--draws", 3, "--json") == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["standard_deviation"] == str(band)
+    assert "3 times each" in said.err
+    one, two = read(out), read(band)
+    assert (one.n_times, one.info["sfreq"], one.first_samp) == (two.n_times, two.info["sfreq"], two.first_samp)
+    assert two.ch_names == one.ch_names
+    assert "mean of 3 draws" in one.info["description"]
+    assert two.info["description"].startswith("standard deviation")
+    assert list(one.annotations.description) == list(two.annotations.description)
+    values = two.get_data()
+    assert (values[NAMES.index("O2")] > 0).all()
+    assert (values[NAMES.index("Fp1")] == 0).mean() > 0.9
+    assert run(desk, "repair", tmp_path / "rep2_raw.fif", "--draws", 3, "--filtered") == 0
+    assert read(tmp_path / "rep2_sd_raw.fif").info["sfreq"] == 256
+    out.unlink()
+    assert run(desk, "repair", out, "--draws", 3) == 2  # the deviation of before is not replaced
+    assert "rep_sd_raw.fif" in capfd.readouterr().err
+
+
+def repaired(desk, folder, raw, *words):
+    """Save a recording and repair it."""
+    save_raw(raw, folder / "rec_raw.fif")
+    model = ("--model", "zuna", "--checkpoint", desk / "tiny.safetensors", "--config", desk / "tiny.json")
+    given = ("repair", folder / "rec_raw.fif", *model, "--steps", 2, *words, "-o", folder / "out_raw.fif")
+    return main([str(word) for word in given])
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_twelve_channels_a_minute_two_bads(desk, tmp_path, lost, capfd):
+    """End to end, re-read with MNE: length, rate, names and annotations are kept, what is good stays to the bit."""
+    raw = synthetic_raw(60, 1, ch_names=NAMES, sfreq=500)
+    raw.info["bads"] = ["C3"]
+    raw.set_annotations(mne.Annotations([3.0, 8.0], [0.5, 1.0], ["blink", "hum"]))
+    if lost:  # an electrode of a made-up name has no place: it is left out of the work, and stays
+        raw.rename_channels({"F8": "Q9"})
+        raw.info["chs"][NAMES.index("F8")]["loc"][:3] = np.nan
+    assert repaired(desk, tmp_path, raw, "--bads", "O2") == 0
+    assert "repairing 12 of 12 windows" in capfd.readouterr().err
+    old, new = read(tmp_path / "rec_raw.fif"), read(tmp_path / "out_raw.fif")
+    assert (new.n_times, new.info["sfreq"], new.ch_names) == (old.n_times, 500.0, old.ch_names)
+    assert new.info["bads"] == []
+    good = [name for name in old.ch_names if name not in ("C3", "O2")]
+    assert np.array_equal(old.get_data(good), new.get_data(good))
+    assert (old.get_data(["C3", "O2"]) != new.get_data(["C3", "O2"])).mean() > 0.999
+    texts = list(new.annotations.description)
+    assert texts.count("blink") == texts.count("hum") == 1
+    (filled,) = [a for a in new.annotations if a["description"] not in ("blink", "hum")]
+    assert (filled["ch_names"], filled["onset"]) == (("C3", "O2"), 0.0)
+    assert filled["duration"] == pytest.approx(60, abs=0.01)
+
+
+def test_one_bad_second_means_one_window(desk, tmp_path, capfd):
+    assert repaired(desk, tmp_path, synthetic_raw(20, 0, ch_names=NAMES, sfreq=200), "--span", "6:7") == 0
+    assert "repairing 1 of 4 windows (3 have nothing to fill)" in capfd.readouterr().err
+
+
+def test_missing_samples_are_filled(desk, tmp_path):
+    raw = synthetic_raw(20, 0, ch_names=NAMES, sfreq=200)
+    raw._data[4, 1000:1100] = np.nan
+    assert repaired(desk, tmp_path, raw) == 0
+    old, new = (read(tmp_path / f"{name}_raw.fif").get_data() for name in ("rec", "out"))
+    assert np.isfinite(new).all()
+    there = np.isfinite(old)
+    assert (old[there] == new[there]).mean() > 0.99
+    assert np.array_equal(np.delete(old, 4, axis=0), np.delete(new, 4, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds", "words"),
+    [(NAMES[:1], 20, "wanted 3 or more"), (NAMES, 0.1, "wanted 0.125 s or more")],
+)
+def test_recordings_that_cannot_be_repaired_are_answered_in_one_line(desk, tmp_path, capfd, names, seconds, words):
+    assert repaired(desk, tmp_path, synthetic_raw(seconds, 0, ch_names=names, sfreq=256), "--span", "0:0.1") == 3
+    lines = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1
+    assert words in lines[0]
+
+
 @pytest.mark.parametrize(
     ("command", "options", "words"),
     [
         ("repair", ("--bads", "Q9"), "Q9"),
         ("repair", ("--span", "5"), "START:STOP"),
         ("repair", ("--span", "9:7"), "start before stop"),
+        ("repair", ("--span", "a:b"), "START:STOP"),
+        ("repair", ("--span", "1:2:3:4"), "START:STOP"),
+        ("repair", ("--span", "1:2:Q9"), "Q9"),
+        ("repair", ("--span", "nan:2"), "start before stop"),
+        ("repair", ("--span", "100:120"), "20 s"),
+        ("upsample", ("--montage", "10-11"), "10-10"),
+        ("upsample", ("--to", "20", "--montage", "10-10"), "--montage"),
         ("repair", ("--mask", "gone.npz"), "gone.npz"),
         ("repair", ("--bads", ",".join(NAMES)), "bad"),
         ("upsample", (), "--to"),

@@ -45,7 +45,6 @@ def decoded(
     settings = {name: made[name] for name in model.spec.settings if name in made}
     how = how or Preparation()
     how = replace(how, settings={**settings, **how.settings})
-    pace.expect(model.outlook("decode", windows, how))
     data = model.answer("decode", windows, how, pace, latent=embeddings.data)
     return Reconstruction(data, windows, model.provenance("decode", windows, how))
 

@@ -49,22 +49,23 @@ def mend(
     settings = {name: value for name, value in wanted.items() if name in model.spec.settings}
     options = {name: value for name, value in wanted.items() if name not in settings}
     how = replace(how, settings={**how.settings, **settings})
-    signal, recipe = without(as_signal(source), how.exclude), model.recipe(how)
+    signal, recipe = without(as_signal(source, non_finite="keep"), how.exclude), model.recipe(how)
 
     n_draws = int(options.get("draws") or 1)
 
     def run(windows: Windows, rows: NDArray[np.intp], draw: int) -> Array:
         some, drawn = windows.take(rows), replace(how, settings={**how.settings, "draw": draw})
         if draw == 0:
-            whole = model.outlook("reconstruct", some, how, n_draws)
-            pace.expect(replace(whole, n_skipped=len(windows) - len(some)))
+            skipped = len(windows) - len(some)
+            pace.expect(lambda: replace(model.outlook("reconstruct", some, how, n_draws), n_skipped=skipped))
         return model.answer("reconstruct", some, drawn, _of_several(pace, draw, n_draws))
 
     done = function(signal, recipe, options, run)
     windows = replace(done.windows, recipe=recipe.to_toml(), name=signal.name)
     said = {name: value for name, value in options.items() if isinstance(value, str | int | float | list | tuple)}
     record = model.provenance(task, windows, how, **said)
-    return Repair(signal=signal, volts=done.at_own_rate(signal), details=done, provenance=record)
+    spread = done.spread_at_own_rate(signal)
+    return Repair(signal=signal, volts=done.at_own_rate(signal), details=done, provenance=record, spread=spread)
 
 
 def _of_several(pace: Pace, draw: int, n_draws: int) -> Pace:

@@ -254,12 +254,10 @@ class Model:
         Reconstruction
             In model units and, by `volts` and `to_raw`, in volts of the windows' own channels.
         """
-        windows, pace = self.prepare(source, how, task="reconstruct"), Pace(batch_size, progress)
+        windows = self.prepare(source, how, task="reconstruct")
         if mask is not None:
             windows = replace(windows, missing=cells_of(mask, windows.data.shape))
-        self.able("reconstruct", self._code.reconstruct)
-        pace.expect(self.outlook("reconstruct", windows, how))
-        data = self.answer("reconstruct", windows, how, pace)
+        data = self.answer("reconstruct", windows, how, Pace(batch_size, progress))
         return Reconstruction(data=data, windows=windows, provenance=self.provenance("reconstruct", windows, how))
 
     def decode(

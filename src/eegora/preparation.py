@@ -68,11 +68,11 @@ class Pace:
     batch_size: int | None = None
     progress: Progress | None = None
 
-    def expect(self, outlook: Outlook) -> None:
-        """Tell what is about to be done."""
+    def expect(self, outlook: Callable[[], Outlook]) -> None:
+        """Tell what is about to be done; nothing is measured where nobody listens."""
         expect = getattr(self.progress, "expect", None)
         if expect is not None:
-            expect(outlook)
+            expect(outlook())
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ def run_windows(
     size = pace.batch_size
     if size is None and code.work is not None and device.name == "cpu":
         size = int(min(max(BUSY * len(windows) / code.work(task, windows, settings), 1), 8))
+    pace.expect(lambda: outlook(code, task, windows, settings, device))
     groups = _groups(code, windows)
     parts, done = [], 0
     for rows in groups:

@@ -136,6 +136,7 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {}
     parameters: list[Parameter] = []
+    own = {name for name, kind in hints.items() if not is_dataclass(kind)}  # a command may spell a shared option anew
     for parameter in signature(function).parameters.values():
         kind = hints[parameter.name]
         if not is_dataclass(kind):
@@ -143,7 +144,7 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
             continue
         groups[parameter.name] = kind
         field_hints = get_type_hints(kind, include_extras=True)
-        for f in fields(kind):
+        for f in [f for f in fields(kind) if f.name not in own]:
             default = Parameter.empty if f.default is MISSING else f.default
             parameters.append(
                 Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=field_hints[f.name])
@@ -151,7 +152,10 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def call(**given: Any) -> None:
-        made = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+        made = {
+            name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name not in own})
+            for name, kind in groups.items()
+        }
         function(**made, **given)
 
     # typer asks both; wraps() would show it the group parameters.

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path, words
+from eegora.cli.options import (
+    ModelOptions,
+    OutputOptions,
+    RecordingOptions,
+    expand,
+    model_name,
+    output_path,
+    result_path,
+    words,
+)
 from eegora.cli.score import ScoreOptions, Scoring
 from eegora.cli.session import Session, preparation
 from eegora.errors import UsageError
 
 ENDINGS = (".fif",)
+ACTS = {"repair": "repairing", "upsample": "upsampling"}
 
 Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; default: the model's.")]
 Cfg = Annotated[float | None, typer.Option(help="Guidance; 1 is none.")]
 NoiseSeed = Annotated[int, typer.Option(help="Seed of the sampler's noise.")]
-Draws = Annotated[int, typer.Option(min=1, help="Answers per segment: their mean is taken.")]
+Draws = Annotated[
+    int, typer.Option(min=1, help="Answers per segment: their mean, and beside it their standard deviation.")
+]
 Filtered = Annotated[bool, typer.Option("--filtered", help="Write the model's version: its rate, filtered.")]
 Like = Annotated[bool, typer.Option("--like-original", help="Do as the original does, its known defects included.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("repair", help="Fill bad channels and stretches; all else stays as it is.")(expand(repair))
+    app.command("repair", help="Fill bad channels and stretches, and what is not a number; all else stays as it is.")(
+        expand(repair)
+    )
     app.command("upsample", help="Add electrodes to a recording.")(expand(upsample))
 
 
@@ -68,6 +83,9 @@ def upsample(
     output: OutputOptions,
     to: Annotated[int | None, typer.Option(min=1, help="How many channels there are to be.")] = None,
     channels: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Electrodes to add.")] = None,
+    montage: Annotated[
+        str | None, typer.Option(help="Add what it has: 10-20, 10-10, 10-05, or the name of a cap that MNE has.")
+    ] = None,
     steps: Steps = None,
     cfg: Cfg = None,
     noise_seed: NoiseSeed = 0,
@@ -76,9 +94,13 @@ def upsample(
     filtered: Filtered = False,
 ) -> None:
     """Add electrodes."""
-    if (to is None) == (not channels):
-        raise UsageError("bad_options", "nothing says what to add, or two things do", hint="--to N or --channels A,B")
-    wanted: dict[str, Any] = {"add": to if to is not None else words(channels), "draws": draws}
+    if [to is not None, bool(channels), montage is not None].count(True) != 1:
+        raise UsageError(
+            "bad_options",
+            "nothing says what to add, or two things do",
+            hint="--to N, --channels A,B or --montage 10-10",
+        )
+    wanted: dict[str, Any] = {"add": to if to is not None else words(channels), "montage": montage, "draws": draws}
     wanted |= {"like_original": like_original, "bads": words(recording.bads)}
     _run("upsample", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, None)
 
@@ -93,18 +115,24 @@ def _run(
     save_mask: Path | None,
     score: ScoreOptions = ScoreOptions(),  # noqa: B008, it is frozen
 ) -> None:
+    from eegora.results.repair import spread_path
+
     session = Session(output)
     name = model_name(model.model, task)
     source = recording.recording
     path = output_path(output, f"{source.stem}_desc-{task}_raw.fif", source, ENDINGS)
+    if wanted["draws"] > 1:
+        result_path(spread_path(path), "", output.overwrite, source)
     session.foresee(name, model, recording, path)
+    if recording.non_finite == "refuse":  # what is not a number is filled
+        recording = replace(recording, non_finite="keep")
     scoring = Scoring(score, session, path, source)
     signal, raw = session.read(recording)
     ready = session.load(name, model)
     how = preparation(recording)
     scoring.plan(signal, ready, how, wanted | {"batch_size": model.batch_size})
     function = ready.repair if task == "repair" else ready.upsample
-    with session.phase("run the network"), session.progress(task) as progress:
+    with session.phase("run the network"), session.progress(ACTS[task]) as progress:
         result = function(signal, how, batch_size=model.batch_size, progress=progress, **wanted)
     with session.phase("save"):
         result.save(path, like=raw, filtered=filtered)
@@ -114,6 +142,7 @@ def _run(
     session.note(result.honesty)
     record = {
         "output": str(path),
+        "standard_deviation": str(spread_path(path)) if result.spread is not None else None,
         "task": task,
         "filled": [[a.onset, a.duration, list(a.ch_names)] for a in result.annotations],
         "added": list(result.added),
@@ -133,8 +162,10 @@ def _sampler(steps: int | None, cfg: float | None, seed: int) -> dict[str, Any]:
 
 def _span(text: str) -> tuple[Any, ...]:
     """Read ``12.5:14`` or ``30:31:Fp1``."""
-    start, *rest = text.split(":")
     try:
-        return (float(start), float(rest[0]), *rest[1:])
-    except (ValueError, IndexError):
+        start, stop, *channel = text.split(":", 2)
+        if ":" in "".join(channel) or channel == [""]:
+            raise ValueError
+        return (float(start), float(stop), *channel)
+    except ValueError:
         raise UsageError("bad_option", f"--span {text!r} came, wanted START:STOP or START:STOP:CHANNEL") from None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eegora.errors import RecordingError
 
 Volts = NDArray[np.float64]
-NonFinite = Literal["refuse", "interpolate"]
+NonFinite = Literal["refuse", "interpolate", "keep"]
 
 LONGEST_REPAIR_S = 0.1
 PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # spec preprocessing.md, section 7
@@ -41,8 +41,8 @@ def finite(
     ----------
     data : ndarray, shape (n_channels, n_times)
     policy : str
-        ``refuse``, or ``interpolate``: linearly over stretches up to 0.1 s; a channel with a longer one becomes bad
-        and zero.
+        ``refuse``; ``interpolate``: linearly over stretches up to 0.1 s; a channel with a longer one becomes bad
+        and zero; ``keep``: for those who fill them.
     lines : ndarray of int, shape (n_times,), optional
         Line of the text file of each sample, for the message.
 
@@ -71,6 +71,8 @@ def finite(
             f"{recording}: not a number in {'; '.join(told[:3])}" + (" …" if len(told) > 3 else ""),
             hint='repair the file, or --non-finite interpolate (in Python non_finite="interpolate")',
         )
+    if policy == "keep":
+        return data, (), tuple(f"{text} not a number: missing" for text in told)
     data, bads, notes = data.copy(), [], []
     for i, text in zip(hit, told, strict=True):
         repaired = _repaired(data[i], round(LONGEST_REPAIR_S * sfreq))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ def set_montage(raw: mne.io.BaseRaw, montage: str) -> None:
     UsageError
         ``unknown_montage`` with the closest names.
     """
-    known = None if montage in _FROZEN else _positions(montage)
+    known = None if montage in _FROZEN else {name.upper(): place for name, place in cap(montage).items()}
     places = {}
     for raw_label in raw.ch_names:
         name = parse_label(raw_label, raw.ch_names).name or raw_label.strip()
@@ -46,8 +47,20 @@ def _find(name: str, known: dict[str, Position]) -> Position | None:
     return (known[left] + known[right]) / 2 if dash and left in known and right in known else None
 
 
-def _positions(montage: str) -> dict[str, Position]:
-    """Return a montage's positions in the head frame, by upper-case name."""
+def cap(montage: str, also: Sequence[str] = ()) -> dict[str, Position]:
+    """Return the positions of a montage that MNE has, in the head frame, by the names it has there.
+
+    Parameters
+    ----------
+    montage : str
+    also : sequence of str
+        Other names that the caller knows, for the message.
+
+    Raises
+    ------
+    UsageError
+        ``unknown_montage`` with the closest names.
+    """
     import mne
 
     builtin = mne.channels.get_builtin_montages()
@@ -55,9 +68,9 @@ def _positions(montage: str) -> dict[str, Position]:
         raise UsageError(
             "unknown_montage",
             f"MNE has no montage {montage!r}",
-            hint=f"the closest are {', '.join(nearest_names(montage, builtin))}",
+            hint=f"the closest are {', '.join(nearest_names(montage, [*also, *builtin]))}",
         )
     with quietly(montage):
         made = mne.channels.make_standard_montage(montage)
         info = mne.create_info(made.ch_names, 256.0, "eeg", verbose="ERROR").set_montage(made, verbose="ERROR")
-    return {channel["ch_name"].upper(): channel["loc"][:3].copy() for channel in info["chs"]}
+    return {channel["ch_name"]: channel["loc"][:3].copy() for channel in info["chs"]}

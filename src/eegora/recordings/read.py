@@ -106,7 +106,7 @@ def to_signal(
     include : sequence of str
         Labels to take as EEG although nobody knows them.
     non_finite : str
-        ``refuse``, or ``interpolate``: linearly over at most 0.1 s, else the channel becomes bad and zero.
+        ``refuse``, ``interpolate``: linearly over at most 0.1 s, else the channel becomes bad and zero, or ``keep``.
 
     Returns
     -------
@@ -285,7 +285,8 @@ def _checked(signal: Signal, policy: NonFinite, lines: NDArray[np.int64] | None)
     data, bads, repaired = finite(
         np.asarray(signal.data, np.float64), signal.ch_names, signal.sfreq, signal.name, policy, lines
     )
-    flat = constant(data, signal.ch_names, signal.name)
-    doubts = (*plausible_rate(signal.sfreq), *plausible_unit(data, signal.ch_names, signal.sfreq))
+    known = np.nan_to_num(data, posinf=0.0, neginf=0.0) if repaired and policy == "keep" else data
+    flat = constant(known, signal.ch_names, signal.name)
+    doubts = (*plausible_rate(signal.sfreq), *plausible_unit(known, signal.ch_names, signal.sfreq))
     notes = (*signal.notes, *repaired, *flat, *doubts)
     return replace(signal, data=data, bads=tuple(dict.fromkeys(signal.bads + bads)), notes=notes)

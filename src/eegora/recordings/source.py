@@ -11,6 +11,7 @@ import numpy as np
 
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.recordings.checks import NonFinite
 from eegora.signal import Signal
 from eegora.windows import Windows
 
@@ -44,8 +45,8 @@ def prepare_source(source: Source, run: Callable[[Signal], Windows], *, exclude:
     return run(without(as_signal(source), exclude))
 
 
-def as_signal(source: Source) -> Signal:
-    """Return one continuous source as a Signal."""
+def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:
+    """Return one continuous source as a Signal; samples that are not a number as `read.to_signal` has it."""
     import mne
 
     from eegora.recordings import read
@@ -53,12 +54,14 @@ def as_signal(source: Source) -> Signal:
     if isinstance(source, Signal):
         return source
     if isinstance(source, str | Path):
-        return read.load_signal(source)[0]
+        return read.load_signal(source, non_finite=non_finite)[0]
     if isinstance(source, mne.io.BaseRaw):
-        return read.to_signal(source, name=raw_name(source))
+        return read.to_signal(source, name=raw_name(source), non_finite=non_finite)
     if isinstance(source, tuple) and len(source) in (3, 4):
         data, ch_names, sfreq, *unit = source
-        return read.array_to_signal(np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V")
+        return read.array_to_signal(
+            np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V", non_finite=non_finite
+        )
     raise UsageError(
         "bad_source",
         f"a {type(source).__name__} is no recording; wanted a path, an mne Raw or Epochs, or (array, ch_names, sfreq)",

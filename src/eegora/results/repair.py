@@ -30,8 +30,10 @@ class Repair:
         At the recording's own rate and reference; rows of `signal`, then the added ones.
     details : object
         What the model's folder gives: ``hybrid`` and ``full`` at the model's rate, ``cells``, ``annotations``, ``bads``,
-        ``added``, ``windows``, ``spread`` over several draws.
+        ``added``, ``windows``, ``spread`` of `full` over several draws.
     provenance : Provenance
+    spread : ndarray, same shape as `volts`, or None
+        Volts: standard deviation over several draws, zero where nothing was filled; `volts` is their mean.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Repair:
     volts: Array
     details: Any
     provenance: Provenance
+    spread: Array | None = None
 
     def __repr__(self) -> str:
         """Return one line: how much was filled."""
@@ -61,8 +64,9 @@ class Repair:
     @property
     def honesty(self) -> str:
         """What these samples are and are not, in one line."""
-        p = self.provenance
-        return f"{p.model} {p.variant}: {HONESTY}{'; ' + UNTRAINED if p.untrained else ''}"
+        p, draws = self.provenance, self.provenance.options.get("draws", 1)
+        several = f"; mean of {draws} draws" if self.spread is not None else ""
+        return f"{p.model} {p.variant}: {HONESTY}{several}{'; ' + UNTRAINED if p.untrained else ''}"
 
     def to_raw(self, like: mne.io.BaseRaw) -> mne.io.BaseRaw:
         """Return the recording as MNE has it, with filled cells, added channels and annotations that name them.
@@ -95,8 +99,23 @@ class Repair:
         raw.info["description"] = f"{self.honesty}. {raw.info['description'] or ''}".strip()
         return _annotated(raw, self.annotations, labels)
 
+    def spread_to_raw(self, like: mne.io.BaseRaw, *, filtered: bool = False) -> mne.io.BaseRaw:
+        """Return the standard deviation over draws (volts) on the clock and with the annotations of what `save` writes."""
+        assert self.spread is not None, "one draw has no deviation"
+        if filtered:
+            raw, values = self.filtered(like), self.details.spread
+        else:
+            labels, values = self._labels(), self.spread
+            raw = self.to_raw(like).pick([*(labels[name] for name in self.signal.ch_names), *self.added])
+            raw.reorder_channels([*(labels[name] for name in self.signal.ch_names), *self.added])
+        raw._data[:] = values
+        raw.info["description"] = f"standard deviation. {self.honesty}"
+        return raw
+
     def save(self, path: str | Path, *, like: mne.io.BaseRaw, filtered: bool = False) -> Path:
         """Write a FIF file, whole or not at all; with `filtered` the model's version at its own rate.
+
+        Of several draws it is the mean; their standard deviation goes into a second file beside it (`spread_path`).
 
         Raises
         ------
@@ -112,6 +131,8 @@ class Repair:
         fmt = "single" if filtered or like.orig_format == "single" else "double"
         with storage.refusals(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if self.spread is not None:
+                save_raw(self.spread_to_raw(like, filtered=filtered), spread_path(path))
             return save_raw(raw, path, fmt=fmt)  # type: ignore[arg-type]
 
     def filtered(self, like: mne.io.BaseRaw) -> mne.io.BaseRaw:
@@ -137,6 +158,12 @@ class Repair:
     def _healed(self, labels: dict[str, str]) -> set[str]:
         """Labels of bad channels that were filled throughout."""
         return {labels[name] for name in self.signal.bads if name not in self.details.bads}
+
+
+def spread_path(path: str | Path) -> Path:
+    """Return where the deviation over draws goes: ``rec_raw.fif`` → ``rec_sd_raw.fif``."""
+    path = Path(path)
+    return path.with_name(f"{path.stem.removesuffix('_raw')}_sd_raw.fif")
 
 
 def _annotated(raw: mne.io.BaseRaw, annotations: tuple[Annotation, ...], labels: dict[str, str]) -> mne.io.BaseRaw:

@@ -59,6 +59,20 @@ def test_no_electrode_twice():
     assert not {"T7", "T8", "P7"} & set(found)
 
 
+@pytest.mark.parametrize(("montage", "n"), [("10-20", 19), ("10-10", 86), ("biosemi64", 64)])
+def test_a_montage_adds_what_is_not_there(montage, n):
+    have = ("Fp1", "T3", "O2")  # T3 is T7's other name
+    found = dict(electrodes.of_montage(montage, have))
+    assert len(found) == n - 3
+    assert not {"Fp1", "T3", "T7", "O2"} & set(found)
+    assert all(np.linalg.norm(place) < 0.2 for place in found.values())
+
+
+def test_an_unknown_montage_lists_near_ones():
+    with pytest.raises(UsageError, match="10-10"):
+        electrodes.of_montage("10-11", ("Fp1",))
+
+
 def test_more_than_there_are_is_refused():
     with pytest.raises(UsageError, match="at most"):
         electrodes.spread(400, NAMES, PLACES)

@@ -10,7 +10,8 @@ from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.models.zuna import repair as module
 from eegora.models.zuna.inference import CODE
 from eegora.models.zuna.masks import MaskFile, Span
-from eegora.models.zuna.repair import RepairOptions, at_own_rate, options_of, repair, without_seams
+from eegora.models.zuna.repair import RepairOptions, options_of, repair
+from eegora.models.zuna.seams import at_own_rate, spread_at_own_rate, without_seams
 from eegora.models.zuna.segments import segments
 from eegora.models.zuna.spec import ZUNA11
 from eegora.recordings.read import to_signal
@@ -187,6 +188,22 @@ def test_several_draws_have_a_mean_and_a_band(signal):
     assert np.delete(done.spread, i, axis=0)[:, :1280].max() > 0  # all that was sampled, not only what was filled
 
 
+def test_the_band_is_on_the_recordings_clock_and_zero_where_nothing_was_filled(signal):
+    done = run(signal, bads=("Cz",), spans=(Span(6, 7, ("Pz",)),), add=("AF3",), draws=4)
+    found = spread_at_own_rate(done, signal)
+    assert found.shape == (22, signal.n_times)
+    assert (found >= 0).all()
+    assert (found[[row(signal, "Cz"), 21]] > 0).mean() > 0.99
+    seconds = np.flatnonzero(found[row(signal, "Pz")]) / 250
+    assert (seconds.min(), seconds.max()) == (pytest.approx(6, abs=0.125), pytest.approx(7, abs=0.125))
+    others = np.delete(np.arange(21), [row(signal, "Cz"), row(signal, "Pz")])
+    assert not found[others].any()
+    half = signal.n_times // 2
+    expected = np.interp(half / 250, np.arange(done.spread.shape[1]) / 256, done.spread[row(signal, "Cz")])
+    assert found[row(signal, "Cz"), half] == pytest.approx(expected)
+    assert spread_at_own_rate(run(signal, bads=("Cz",)), signal) is None
+
+
 def test_seams_are_closed():
     rng = np.random.RandomState(0)
     values = rng.standard_normal((5, 50)).astype(np.float32)
@@ -252,8 +269,37 @@ def test_recordings_that_cannot_be_repaired(signal):
     with pytest.raises(ChannelError) as caught:
         run(few)
     assert caught.value.code == "too_few_channels"
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="nothing to add"):
         module.upsample_recording(signal, ZUNA11, {}, Model())
+    one = replace(
+        few, data=signal.data[:1], ch_names=signal.ch_names[:1], ch_pos=signal.ch_pos[:1], plan=type(signal.plan)()
+    )
+    with pytest.raises(ChannelError, match="1 channels with a position"):
+        run(one)
+    short = replace(signal, data=signal.data[:, :30])
+    with pytest.raises(RecordingError, match=r"wanted 0\.125 s or more"):
+        run(short, bads=("Cz",))
+
+
+def test_bad_stretches_are_bridged_before_the_high_pass(signal):
+    """What stands in a hole is the line between its edges, so that a filter has nothing to ring on."""
+    holes = signal.data.copy()
+    holes[row(signal, "Cz"), 2000:2250] = np.nan
+    line = signal.data.copy()
+    line[row(signal, "Cz"), 1999:2251] = np.linspace(line[row(signal, "Cz"), 1999], line[row(signal, "Cz"), 2250], 252)
+    span = (Span(8, 9, ("Cz",)),)
+    one, two = run(replace(signal, data=holes), spans=span), run(replace(signal, data=line), spans=span)
+    np.testing.assert_allclose(one.windows.data, two.windows.data, atol=1e-5)
+
+
+def test_a_mask_of_another_length_counts_by_its_share_of_the_recording(signal):
+    """As the original: columns that are neither tokens nor samples are spread over the recording."""
+    mask = np.zeros((1, 100), bool)
+    mask[0, 50:60] = True
+    done = run(signal, mask_files=(MaskFile(mask, ("Cz",)),))
+    seconds = np.flatnonzero(done.cells[row(signal, "Cz")]) * 0.125
+    assert seconds.min() == pytest.approx(0.5 * 23.3, abs=0.125)
+    assert seconds.max() == pytest.approx(0.6 * 23.3, abs=0.125)
 
 
 def test_a_channel_without_position_is_left_out_of_the_work(signal):

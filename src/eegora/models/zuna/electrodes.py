@@ -8,11 +8,17 @@ import numpy as np
 
 from eegora.errors import ChannelError, UsageError
 from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.recordings.montages import cap
 from eegora.recordings.positions import Position, electrode, electrodes, head_position, mri_position
 from eegora.signal import Array
 
 ONLY_1020 = ("O9", "O10")  # in our table, but not in the montage that the original adds from
 N_TEN_TEN = 86  # the table begins with the 10-10 system
+SYSTEMS = {
+    "10-20": tuple("Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()),
+    "10-10": electrodes()[:N_TEN_TEN],
+    "10-05": tuple(name for name in electrodes() if name not in ONLY_1020),
+}
 
 Added = list[tuple[str, Position]]
 
@@ -50,6 +56,19 @@ def named(names: Sequence[str], ch_names: Sequence[str], frame: str = "head", *,
         order = [name.lower() for name in names]
         found.sort(key=lambda name: order.index(name.lower()))
     return [(name, _place(name, frame)) for name in found]
+
+
+def of_montage(montage: str, ch_names: Sequence[str], frame: str = "head") -> Added:
+    """Return the electrodes of a system (``10-20``, ``10-10``, ``10-05``) or of a cap that MNE has, that a recording lacks.
+
+    Raises
+    ------
+    UsageError
+        ``unknown_montage`` with the names that are close.
+    """
+    names = SYSTEMS.get(montage)
+    places = cap(montage, also=tuple(SYSTEMS)) if names is None else {name: _place(name, frame) for name in names}
+    return [(n, p) for n, p in places.items() if not any(same_electrode(n, have) for have in ch_names)]
 
 
 def farthest(n_channels: int, ch_names: Sequence[str], ch_pos: Array, frame: str = "mri", *, ties: int = 1) -> Added:

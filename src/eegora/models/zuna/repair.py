@@ -6,7 +6,7 @@ through one callable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from eegora.errors import ChannelError, UsageError
 from eegora.models.zuna import electrodes, masks
 from eegora.models.zuna.masks import Cells, MaskFile, Span
+from eegora.models.zuna.seams import at_own_rate, filled_annotations, spread_at_own_rate, without_seams
 from eegora.models.zuna.segments import (
     Bounds,
     Float32,
@@ -29,7 +30,6 @@ from eegora.models.zuna.segments import (
 )
 from eegora.models.zuna.spec import PATCH, RATE
 from eegora.plan import ChannelUse
-from eegora.recipes import kernels
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
 from eegora.signal import Annotation, Array, Signal
@@ -56,6 +56,8 @@ class RepairOptions:
         Channels to fill that still count in the reference and are not bad.
     add : tuple of str, int or None
         Electrodes to add, or how many channels there are to be.
+    montage : str or None
+        Add the electrodes of this system or cap that are not there.
     flat, noisy : float or None
         Tokens whose deviation, in units of their segment's, is below or above are bad too.
     seconds : float
@@ -87,6 +89,7 @@ class RepairOptions:
     use_annotations: bool = True
     blank: tuple[str, ...] = ()
     add: tuple[str, ...] | int | None = None
+    montage: str | None = None
     flat: float | None = None
     noisy: float | None = None
     seconds: float = 5.0
@@ -153,6 +156,10 @@ class Repaired:
         """Return the recording that came, with its bad cells filled (`at_own_rate`)."""
         return at_own_rate(self, signal)
 
+    def spread_at_own_rate(self, signal: Signal) -> Array | None:
+        """Return the deviation over draws of each sample of `at_own_rate` (`spread_at_own_rate`)."""
+        return spread_at_own_rate(self, signal)
+
     def save_mask(self, path: str | Path) -> Path:
         """Write which cells were filled, as an .npz that this and the original read."""
         return masks.write_mask(path, self.cells, self.ch_names, RATE, self.hybrid.shape[1])
@@ -200,10 +207,14 @@ def upsample_recording(signal: Signal, recipe: Recipe, wanted: Mapping[str, Any]
     Raises
     ------
     UsageError
-        ``bad_option`` if the option ``add`` is not there.
+        ``bad_option`` if neither of the options ``add`` and ``montage`` is there.
     """
-    if not wanted.get("add"):
-        raise UsageError("bad_option", "nothing to add: neither names nor a number came", hint="--channels or --to")
+    if not wanted.get("add") and not wanted.get("montage"):
+        raise UsageError(
+            "bad_option",
+            "nothing to add: no names, no number and no montage came",
+            hint="--channels A,B, --to N or --montage 10-10",
+        )
     return repair_recording(signal, recipe, wanted, run)
 
 
@@ -263,82 +274,6 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
     )
 
 
-def at_own_rate(repaired: Repaired, signal: Signal) -> Array:
-    """Put filled cells into the recording as it was read: its rate, its reference, its filters.
-
-    Parameters
-    ----------
-    repaired : Repaired
-    signal : Signal
-        What `repair` got.
-
-    Returns
-    -------
-    ndarray, shape (n_channels of the signal + n_added, n_times)
-        Volts, float64. Every other sample is that of the recording, to the bit.
-    """
-    volts = signal.data
-    filled = kernels.resample(repaired.hybrid.astype(np.float64), RATE, signal.sfreq)
-    filled = np.pad(filled, ((0, 0), (0, max(0, signal.n_times - filled.shape[1]))), mode="edge")[:, : signal.n_times]
-    token = np.floor(np.arange(signal.n_times) / signal.sfreq * RATE / PATCH).astype(int)
-    inside = token < repaired.cells.shape[1]
-    masked = np.zeros(filled.shape, bool)
-    masked[:, inside] = repaired.cells[:, token[inside]]
-    out = [*volts]
-    for name, row, mask in zip(repaired.ch_names, filled, masked, strict=True):
-        if name in repaired.added:
-            out.append(row)
-        elif mask.any():
-            i = _row_of(signal, repaired, name)
-            out[i] = without_seams(np.where(mask, row, volts[i])[None], mask[None])[0]
-    return np.array(out)
-
-
-def _row_of(signal: Signal, repaired: Repaired, name: str) -> int:
-    """Find the row that a channel came from, whatever a recipe calls it."""
-    if name in signal.ch_names:
-        return signal.ch_names.index(name)
-    use = repaired.windows.plan.of(name)
-    before = {signal.plan.of(n): i for i, n in enumerate(signal.ch_names)}
-    return next(i for u, i in before.items() if u is not None and use is not None and u.sources == use.sources)
-
-
-def without_seams(values: Array, masked: Cells) -> Array:
-    """Tilt each filled stretch so that it begins and ends at its neighbours' values (A6).
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_channels, n_times)
-    masked : ndarray of bool, same shape
-        Channels that are filled throughout stay as they are.
-    """
-    out = np.array(values)
-    for row, mask in zip(out, masked, strict=True):
-        for start, stop in [] if mask.all() else masks.runs(mask):
-            left = row[start - 1] - row[start] if start else None
-            right = row[stop] - row[stop - 1] if stop < len(row) else None
-            if left is None or right is None:
-                row[start:stop] += right if left is None else left
-            elif stop - start == 1:
-                row[start] += (left + right) / 2
-            else:
-                tilt = np.linspace(0, 1, stop - start) * float(right - left)
-                row[start:stop] = (row[start:stop] + left) + tilt
-    return out
-
-
-def filled_annotations(masked: Cells, ch_names: Sequence[str], label: str) -> tuple[Annotation, ...]:
-    """Return one annotation per filled stretch, channels with the same one together; all channels: none is named."""
-    spans: dict[tuple[int, int], list[str]] = {}
-    for name, row in zip(ch_names, masked, strict=True):
-        for run in masks.runs(row):
-            spans.setdefault(run, []).append(name)
-    return tuple(
-        Annotation(start / RATE, (stop - start) / RATE, label, () if len(names) == len(ch_names) else tuple(names))
-        for (start, stop), names in sorted(spans.items())
-    )
-
-
 def _prepared(signal: Signal, recipe: Recipe) -> tuple[Signal, list[Span]]:
     """Bridge what is not a number, then run the recipe's steps on the whole recording; return also what was bridged."""
     missing = masks.missing_spans(signal.data, signal.ch_names, signal.sfreq)
@@ -381,6 +316,8 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
             added = electrodes.farthest(options.add, *have, options.frame)
     elif options.add:
         added = electrodes.named(options.add, signal.ch_names, options.frame)
+    elif options.montage:
+        added = electrodes.of_montage(options.montage, signal.ch_names, options.frame)
     if not added:
         return signal
     names = tuple(name for name, _ in added)
@@ -405,7 +342,16 @@ def _uses(signal: Signal) -> list[ChannelUse]:
 def _cells(signal: Signal, real: Cells, missing: list[Span], n_tokens: int, options: RepairOptions) -> Cells:
     """Return the union of all that is bad, (n_channels, n_tokens)."""
     names = signal.ch_names
+    for span in options.spans:
+        if span.start >= signal.seconds:
+            raise UsageError(
+                "bad_option",
+                f"span {span.start:g}:{span.stop:g} begins behind the end of {signal.name}, which lasts {signal.seconds:g} s",
+                hint="--span START:STOP in seconds from the first sample",
+            )
     throughout = [*(name for name in signal.bads if name in names), *options.blank, *options.bads]
+    # To whole samples of this rate: a sample of the recording lies in one, wherever rounding would put it.
+    missing = [Span(np.floor(s.start * RATE) / RATE, np.ceil(s.stop * RATE) / RATE, s.ch_names) for s in missing]
     out = masks.span_tokens(missing, names, n_tokens, RATE, 0.0) | np.repeat(~real[:, None], n_tokens, axis=1)
     out[masks.rows_of(throughout, names, "the list of bads")] = True
     spans = [
