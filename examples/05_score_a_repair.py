@@ -1,7 +1,7 @@
 """May I trust a repair of my recording? Hide good channels, bring them back, compare with plainer methods."""
 
 import eegora
-from eegora.compare.trial import Wish, score_repair
+from eegora.compare import Wish, score_repair
 from eegora.recordings.synthetic import synthetic_raw
 
 raw = synthetic_raw(seconds=5, seed=1)

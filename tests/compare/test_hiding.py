@@ -43,6 +43,14 @@ def test_the_seed_chooses_and_the_same_seed_chooses_the_same():
 def test_named_channels_and_a_number_of_them():
     assert {i.label for run in shared(Wish(channels=("Cz", "O1"))) for i in run} == {"Cz", "O1"}
     assert len({i.label for run in shared(Wish(channels=7, runs=2)) for i in run}) == 7
+    assert Wish(channels="Cz") == Wish(channels=("Cz",))
+
+
+def test_all_channels_beside_other_kinds():
+    found = shared(Wish(channels="all", spans=2, gaps=1))
+    assert len(found) == 8
+    assert sorted(i.label for run in found for i in run if i.kind == "channel") == sorted(NAMES)
+    assert {i.kind for run in shared(Wish(spans=2)) for i in run} == {"span"}
 
 
 def test_a_region_is_an_electrode_and_its_neighbours():

@@ -84,7 +84,7 @@ def test_only_what_was_tried_is_spoken_of():
     assert score.kinds == ("channel",)
     assert "span" not in score.sentence
     assert score.conditions == (
-        "Tried on 5 to 65 s of night.edf, 1 runs, at most 2 channels hidden at once, at 250 Hz and its own reference;"
+        "Tried on 5 to 65 s of night.edf, 1 run, at most 2 channels hidden at once, at 250 Hz and its own reference;"
         " truth and answers alike limited to 1 to 40 Hz."
         " Not tried: regions, spans of one channel, spans of all channels."
     )

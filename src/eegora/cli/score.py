@@ -33,7 +33,7 @@ class ScoreOptions:
     ] = False
     hide: Annotated[
         list[str] | None,
-        typer.Option(metavar="N|A,B", help="How many whole channels to hide, or which. Default: each good one once."),
+        typer.Option(metavar="N|A,B|all", help="Whole channels to hide: how many, or which; each once. Default: all."),
     ] = None
     hide_regions: Annotated[int, typer.Option(min=0, help="Groups of four neighbouring electrodes to hide.")] = 0
     hide_spans: Annotated[int, typer.Option(min=0, help="Stretches of single channels to hide.")] = 0
@@ -51,7 +51,9 @@ class ScoreOptions:
         from eegora.compare.hiding import Wish
 
         named = words(self.hide)
-        channels = int(named[0]) if len(named) == 1 and named[0].isdigit() else named or None
+        channels: int | tuple[str, ...] | str | None = named or None
+        if len(named) == 1 and (named[0].isdigit() or named[0] == "all"):
+            channels = int(named[0]) if named[0].isdigit() else "all"
         numbers = (self.hide_regions, self.hide_spans, self.hide_gaps, self.span_seconds, self.runs, self.score_seconds)
         return Wish(channels, *numbers, seed=self.hide_seed)
 

@@ -20,7 +20,7 @@ class Wish:
 
     Parameters
     ----------
-    channels : int, tuple of str or None
+    channels : int, tuple of str, "all" or None
         How many whole channels, or which; None: all of them, unless another kind is wished.
     regions : int
         Groups of four neighbouring electrodes, hidden together.
@@ -38,7 +38,7 @@ class Wish:
         Chooses what is hidden.
     """
 
-    channels: int | tuple[str, ...] | None = None
+    channels: int | tuple[str, ...] | str | None = None
     regions: int = 0
     spans: int = 0
     gaps: int = 0
@@ -48,7 +48,9 @@ class Wish:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that nothing can be made of."""
+        """Refuse numbers that nothing can be made of; take one name for a list of one."""
+        if isinstance(self.channels, str) and self.channels != "all":
+            object.__setattr__(self, "channels", (self.channels,))
         for name in ("regions", "spans", "gaps"):
             if getattr(self, name) < 0:
                 raise UsageError("bad_option", f"{name} = {getattr(self, name)} came, wanted 0 or more")
@@ -152,15 +154,17 @@ def runs_of(
 def _channels(wish: Wish, ch_names: Sequence[str], others: bool, rng: np.random.Generator) -> list[str]:
     """Return whole channels to hide, in a seeded order."""
     order = [ch_names[i] for i in rng.permutation(len(ch_names))]
-    if wish.channels is None:
-        return [] if others else order
+    if wish.channels is None and others:
+        return []
+    if wish.channels in (None, "all"):
+        return order
     if isinstance(wish.channels, int):
         if not 0 < wish.channels <= len(order):
             raise UsageError(
                 "too_many_hidden", f"{wish.channels} channels to hide, {len(order)} are good", hint=f"1 to {len(order)}"
             )
         return order[: wish.channels]
-    return [name for name in order if name in wish.channels]
+    return [name for name in order if name in (wish.channels or ())]
 
 
 def _folds(channels: Sequence[str], places: dict[str, Array], n_runs: int) -> list[list[str]]:

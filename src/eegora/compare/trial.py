@@ -130,7 +130,7 @@ def score_repair(
 
     Examples
     --------
-    >>> from eegora.compare.trial import Wish, score_repair
+    >>> from eegora.compare import Wish, score_repair
     >>> score_repair(raw, model, Wish(channels=("Cz", "Pz"))).sentence  # doctest: +SKIP
     """
     return run_trial(prepare_trial(source, model, wish, how, **wanted), model, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from pathlib import Path
 from textwrap import wrap
@@ -44,7 +45,8 @@ def score_sections(score: Score) -> list[Section]:
     sections.append(Section("By part of the head (medians)", table_html(score.summary("area"), names)))
     columns = [name for name in score.table[0] if name not in ("run", "n_samples")]
     sections.append(Section("Every hidden channel", table_html(score.table, columns)))
-    record = f"<pre style='white-space:pre-wrap'>{escape(score.provenance.to_json())}</pre>"
+    told = json.dumps(json.loads(score.provenance.to_json()), indent=1, ensure_ascii=False)
+    record = f"<pre style='white-space:pre-wrap'>{escape(told)}</pre>"
     return [*sections, Section("Where it comes from", record)]
 
 

@@ -130,11 +130,11 @@ class Score:
         """What the figures are about: how much, at which rate, in which band, and what was not tried."""
         start, stop = self.stretch
         most = max((row["hidden_at_once"] for row in self.table if row["kind"] != "gap"), default=0)
-        at_once = f", at most {most} channels hidden at once" if most else ""
+        at_once = f", at most {_count(most, 'channel')} hidden at once" if most else ""
         n_runs = len({row["run"] for row in self.table})
         untried = [words for kind, words in KINDS.items() if kind not in self.kinds]
         told = (
-            f"Tried on {start:g} to {stop:g} s of {self.provenance.recording}, {n_runs} runs{at_once},"
+            f"Tried on {start:g} to {stop:g} s of {self.provenance.recording}, {_count(n_runs, 'run')}{at_once},"
             f" at {self.sfreq:g} Hz and its own reference; truth and answers alike {self.band}."
         )
         return told + (f" Not tried: {', '.join(untried)}." if untried else "")
@@ -171,6 +171,7 @@ class Score:
         found: dict[str, Any] = _plain(
             {
                 "sentence": self.sentence,
+                "meaningless": self.meaningless,
                 "conditions": self.conditions,
                 "methods": list(self.methods),
                 "summary": self.summary(),
@@ -250,6 +251,10 @@ def won(rows: Sequence[Mapping[str, Any]]) -> Iterator[bool]:
     known = [error for error in errors if not math.isnan(error)]
     for error in errors:
         yield bool(known) and error == min(known) and errors.count(error) == 1
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _write(part: Path, text: str) -> None:
