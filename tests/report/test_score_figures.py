@@ -64,6 +64,13 @@ def test_the_figure_shows_the_numbers(score):
     assert [t.get_text() for t in r.get_legend().get_texts()] == list(METHODS)
 
 
+def test_an_error_of_zero_has_the_longest_bar(score):
+    table = tuple({**row, "nmse": 0.0 if row["method"] == "Agora" else row["nmse"]} for row in score.table)
+    nmse = score_figures.score_figure(replace(score, table=table), "channel").axes[-1]
+    assert [bar.get_y() + bar.get_height() for bar in nmse.containers[0].patches] == pytest.approx([0.001] * 5)
+    assert nmse.get_ylim()[0] <= 0.001
+
+
 def test_traces_are_what_was_measured_and_what_came_back(score):
     figure = score_figures.score_figure(score, "channel")
     lines = {line.get_label(): line for line in figure.axes[0].lines}

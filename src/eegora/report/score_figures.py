@@ -27,6 +27,7 @@ TITLES = {
     "nmse": "NMSE per channel (1 is what zeros reach; lower is better)",
 }
 N_TRACES = 3
+LEAST = 0.001  # NMSE: bars of less are drawn as this, a logarithm knows no zero
 MOST_METHODS = 32  # channels beside which all methods still have room for a bar each
 
 
@@ -82,7 +83,8 @@ def draw_bars(axes: Axes, score: Score, kind: str, number: str, channels: list[s
     width = 0.8 / len(methods)
     for k, method in enumerate(methods):
         heights = np.array([found.get((channel, method), np.nan) for channel in channels])
-        there = np.isfinite(heights) & (heights > 0 if number == "nmse" else True)
+        heights = np.maximum(heights, LEAST if number == "nmse" else -1.0)
+        there = np.isfinite(heights)
         places = np.arange(len(channels))[there] + (k - (len(methods) - 1) / 2) * width
         axes.bar(places, heights[there] - start, width * 0.92, bottom=start, color=_color(score, method), label=method)
     axes.axhline(start, color=INK, linewidth=0.7)
