@@ -335,3 +335,21 @@ def test_several_models_share_one_table_and_one_grid(run, recording):
     assert alone[0] == 0
     expected = eegora.Embeddings.load("a.npz").pool().data
     np.testing.assert_allclose([row["vector"] for row in table if row["variant"] == "large"], expected, atol=1e-5)
+
+
+def test_embed_in_pieces_writes_the_same_table(run, recording, tmp_path):
+    whole, pieces = tmp_path / "whole.parquet", tmp_path / "pieces.parquet"
+    assert run("embed", recording, "-m", "luna-base", "--untrained", "-o", whole)[0] == 0
+    code, out, _ = run("embed", recording, "-m", "luna-base", "--untrained", "-o", pieces, "--memory", 0, "-v")
+    assert code == 0
+    assert "pieces.parquet: 2 × 32 × 256" in out
+    one, other = pq.read_table(whole), pq.read_table(pieces)
+    assert one.schema.equals(other.schema, check_metadata=True)
+    np.testing.assert_allclose(np.stack(one["vector"].to_numpy()), np.stack(other["vector"].to_numpy()), atol=1e-5)
+
+
+def test_a_folder_for_temporary_files_that_is_not_there(run, recording):
+    code, _, err = run("embed", recording, "-m", "luna-base", "--untrained", "--memory", 0, "--temp", "nowhere")
+    assert code == 2
+    assert "temporary files were to go to nowhere" in err
+    assert "mkdir nowhere" in err

@@ -7,10 +7,22 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "eegora"
 FLOORS = (
-    ("errors", "plan", "signal", "windows", "provenance"),
+    ("errors", "plan", "signal", "stream", "windows", "provenance"),
     ("recordings", "recipes", "checkpoints", "layers", "compute", "results"),
     ("spec", "models"),
-    ("registry", "assembly", "preparation", "vocabulary", "many", "decoding", "mending", "running", "model", "loading"),
+    (
+        "registry",
+        "assembly",
+        "preparation",
+        "vocabulary",
+        "many",
+        "decoding",
+        "mending",
+        "embedding",
+        "running",
+        "model",
+        "loading",
+    ),
     ("check", "corpus", "parity", "benchmark", "probe", "compare", "report"),
     ("cli", "__main__", "__init__"),
 )
@@ -27,6 +39,9 @@ ALONGSIDE = {
     ("model", "registry"),
     ("model", "preparation"),
     ("model", "mending"),
+    ("model", "embedding"),
+    ("embedding", "model"),
+    ("embedding", "preparation"),
     ("model", "running"),
     ("model", "decoding"),
     ("decoding", "preparation"),
@@ -43,6 +58,7 @@ ALONGSIDE = {
     ("signal", "plan"),
     ("windows", "plan"),
     ("windows", "signal"),
+    ("stream", "signal"),
     ("provenance", "plan"),
 }
 FILES = sorted(SRC.rglob("*.py"))

@@ -5,7 +5,7 @@ Knows no model by name; what a model computes is in its folder, where its parame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from eegora import registry
 from eegora.compute.device import Device
 from eegora.decoding import decoded
+from eegora.embedding import Written, embed_to, one_way
 from eegora.errors import ChannelError, CheckpointError, UsageError
 from eegora.many import Refused, embed_sources
 from eegora.mending import mend
@@ -28,7 +29,7 @@ from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
 from eegora.results.repair import Repair
 from eegora.results.way_back import without_samples
-from eegora.running import inputs_of, outlook, run_windows
+from eegora.running import inputs_of, outlook, run_portions
 from eegora.spec import ModelCode, ModelSpec
 from eegora.vocabulary import fit_channels, note_unseen
 from eegora.windows import Windows
@@ -125,8 +126,9 @@ class Model:
 
         Parameters
         ----------
-        source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]), Signal or Windows
-            Windows are taken as they are. Arrays are (n_channels, n_times), in volts unless a unit is given.
+        source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]), Signal, Stream or Windows
+            Windows are taken as they are. Arrays are (n_channels, n_times), in volts unless a unit is given. A path or
+            a Raw that is too large for `Preparation.room` is worked through in pieces.
         how : Preparation, optional
         task : str
             What it is for: some tasks take only the channels of a vocabulary.
@@ -147,8 +149,11 @@ class Model:
             try:
                 windows = prepare_source(
                     source,
-                    lambda part: prepare(part, recipe, missing=how.missing, unknown=how.unknown, watch=watch),
+                    lambda part: prepare(
+                        part, recipe, missing=how.missing, unknown=how.unknown, watch=watch, room=how.room
+                    ),
                     exclude=how.exclude,
+                    room=how.room,
                 )
             except ChannelError as error:
                 raise self._ways_on(error) from None
@@ -183,8 +188,41 @@ class Model:
         Embeddings
             Axes as the model's spec names them; `pool` makes one vector per window.
         """
+        how = how if self._code.decode else one_way(how)
         windows = self.prepare(source, how)
-        data = self.answer("embed", windows, how, Pace(batch_size, progress))
+        return self.embeddings(windows, self.answer("embed", windows, how, Pace(batch_size, progress)), how)
+
+    def embed_to(
+        self,
+        source: Source,
+        path: str | Path,
+        how: Preparation | None = None,
+        *,
+        pooling: str | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
+        """Embed a recording into a file: what `embed` and `save` give, in memory that does not grow with the recording.
+
+        Parameters
+        ----------
+        source, how, batch_size, progress
+            As in `embed`.
+        path : str or Path
+            ``.parquet`` is written as results come. ``.safetensors`` and ``.npz`` need them all at once, and are
+            refused where they would take more than `Preparation.room` allows.
+        pooling : str, optional
+            As in `Embeddings.pool`; nothing is computed that it leaves out.
+
+        Raises
+        ------
+        UsageError
+            ``too_large``; as `Embeddings.save`.
+        """
+        return embed_to(self, source, path, how, Pace(batch_size, progress), pooling)
+
+    def embeddings(self, windows: Windows, data: np.ndarray, how: Preparation | None) -> Embeddings:
+        """Return a result with its axes labelled and its record."""
         labels = self._code.labels
         return Embeddings(
             data=data,
@@ -302,6 +340,7 @@ class Model:
         multilabel : bool
             Sigmoid per class instead of softmax over classes; a head with one output always takes the sigmoid.
         """
+        how = one_way(how)
         windows = self.prepare(source, how, task="classify")
         logits = self.answer("classify", windows, how, Pace(batch_size, progress))
         n_classes = logits.shape[-1]
@@ -404,8 +443,14 @@ class Model:
 
     def answer(self, task: str, windows: Windows, how: Preparation | None, pace: Pace, **given: Any) -> np.ndarray:
         """Return what a task's function makes of windows, and of what else is given for each: first axis window."""
+        return np.concatenate(list(self.batches(task, windows, how, pace, **given)))
+
+    def batches(
+        self, task: str, windows: Windows, how: Preparation | None, pace: Pace, **given: Any
+    ) -> Iterator[np.ndarray]:
+        """Yield what `answer` returns, some windows at a time, in order."""
         run, settings = partial(self.able(task, getattr(self._code, task)), self.network), self._settings(how)
-        return run_windows(self._code, task, run, windows, settings, self.device, pace, given)
+        return run_portions(self._code, task, run, windows, settings, self.device, pace, given)
 
     def outlook(self, task: str, windows: Windows, how: Preparation | None = None, n_draws: int = 1) -> Outlook:
         """Return what running a task on these windows means, with an estimate of time where the model counts its work."""

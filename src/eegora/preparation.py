@@ -12,6 +12,7 @@ import numpy as np
 from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe
 from eegora.results.pooling import Pooling
+from eegora.stream import Room
 
 Progress = Callable[[int, int], None]  # windows done, windows in all
 
@@ -95,6 +96,8 @@ class Preparation:
         Seconds from the start of one window to that of the next. None: as the recipe says, one after the other.
     settings : dict
         Choices that a model offers for a call, by name; they win over its configuration.
+    room : Room
+        From which size on a recording is worked through in pieces, and where temporary files go.
 
     Examples
     --------
@@ -108,6 +111,7 @@ class Preparation:
     exclude: Sequence[str] = ()
     every: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)
 
     def __post_init__(self) -> None:
         """Take one name for a list of one: a text would be read letter by letter."""

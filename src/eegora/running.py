@@ -5,14 +5,15 @@ Knows no model; devices and memory are `compute.batching`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegora.compute.batching import in_batches
+from eegora.compute.batching import in_batches, portions
 from eegora.compute.rate import seconds_for
-from eegora.preparation import Outlook, Pace
+from eegora.preparation import Outlook, Pace, Progress
 from eegora.spec import ModelCode
 from eegora.windows import Windows
 
@@ -33,6 +34,31 @@ def outlook(
         return Outlook(len(windows), n_draws=n_draws)
     seconds = n_draws * seconds_for(code.work(task, windows, settings), device)
     return Outlook(len(windows), n_draws=n_draws, seconds=seconds)
+
+
+def run_portions(
+    code: ModelCode,
+    task: str,
+    run: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+    windows: Windows,
+    settings: Mapping[str, Any],
+    device: Device,
+    pace: Pace,
+    given: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[np.ndarray]:
+    """Yield what `run_windows` returns, in order, for as many windows at a time as may be packed at once."""
+    start = 0
+    for some in portions(windows, pace.batch_size):
+        rows = slice(start, start + len(some))
+        own = replace(pace, progress=_behind(pace.progress, start, len(windows)))
+        parts = {name: values[rows] for name, values in (given or {}).items()}
+        yield run_windows(code, task, run, some, settings, device, own, parts)
+        start += len(some)
+
+
+def _behind(progress: Progress | None, start: int, total: int) -> Progress | None:
+    """Return whom to tell of some of the windows, where others are done already."""
+    return None if progress is None else lambda done, _: progress(start + done, total)
 
 
 def run_windows(

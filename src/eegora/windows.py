@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
@@ -21,7 +22,7 @@ class Windows:
     Parameters
     ----------
     data : ndarray, shape (n_windows, n_channels, n_times)
-        In the model's units; float64 between steps, float32 at the end.
+        In the model's units; float64 between steps, float32 at the end, a memory map where they are large.
     ch_names : tuple of str
         Names of the rows, spelled as the recipe spells them.
     ch_pos : ndarray, shape (n_channels, 3), float64
@@ -116,6 +117,13 @@ class Windows:
     def by_length(self) -> list[NDArray[np.intp]]:
         """Return the rows of windows with equally many samples that are data, the longest windows first."""
         return [np.flatnonzero(self.n_valid == n) for n in sorted(set(self.n_valid.tolist()), reverse=True)]
+
+    def let_go(self) -> None:
+        """Give back the memory that windows in a file take once they were read; they are read again when needed."""
+        for values in (self.data, self.scale, self.shift, self.level):
+            mapped = getattr(values, "_mmap", None)
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def take(self, rows: slice | Sequence[int] | NDArray[np.intp]) -> Windows:
         """Return some of the windows."""

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path, words
+from eegora.cli.options import (
+    ModelOptions,
+    OutputOptions,
+    RecordingOptions,
+    RoomOptions,
+    expand,
+    model_name,
+    output_path,
+    words,
+)
 from eegora.cli.session import Session, with_inputs
 
 ENDINGS = (".csv", ".parquet", ".safetensors", ".npz")
@@ -22,20 +31,24 @@ def classify(
     recording: RecordingOptions,
     model: ModelOptions,
     output: OutputOptions,
+    pieces: RoomOptions,
     classes: Annotated[
         list[str] | None, typer.Option(metavar="A,B", help="Names of the classes, in the head's order.")
     ] = None,
     multilabel: Annotated[bool, typer.Option("--multilabel", help="Classes do not exclude each other.")] = False,
 ) -> None:
     """Classify the windows of a recording."""
+    from eegora.stream import Room
+
     session = Session(output)
     name = model_name(model.model, "classify")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY)
     session.foresee(name, model, recording, path)
-    signal, _ = session.read(recording)
+    room = Room(round(pieces.memory * 1e6), pieces.temp, way_back=False)
+    signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)
-    windows, how = session.prepare(ready, signal, recording, "classify")
+    windows, how = session.prepare(ready, signal, recording, "classify", room=room)
     with session.phase("run the network"), session.progress("classifying") as progress:
         result = ready.classify(
             windows,

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path, words
+from eegora.cli.options import (
+    ModelOptions,
+    OutputOptions,
+    RecordingOptions,
+    RoomOptions,
+    expand,
+    model_name,
+    output_path,
+    words,
+)
 from eegora.cli.session import Session, preparation, with_inputs
 
 ENDINGS = (".parquet", ".safetensors", ".npz")
@@ -25,6 +34,7 @@ def embed(
     recording: RecordingOptions,
     model: ModelOptions,
     output: OutputOptions,
+    pieces: RoomOptions,
     pooling: Annotated[
         str | None, typer.Option(help="How tables get one vector per window; default: the model's first.")
     ] = None,
@@ -35,6 +45,9 @@ def embed(
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw charts of the embeddings there.")] = None,
 ) -> None:
     """Embed a recording."""
+    from eegora.embedding import Written
+    from eegora.stream import Room
+
     session = Session(output)
     names = words([model_name(model.model, "embed")])
     if len(names) > 1:
@@ -43,24 +56,25 @@ def embed(
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY)
     session.foresee(name, model, recording, path, pooling)
-    signal, _ = session.read(recording)
+    room = Room(round(pieces.memory * 1e6), pieces.temp, way_back=path.suffix.lower() != ".parquet")
+    signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)
-    windows, how = session.prepare(ready, signal, recording, "embed", every=every)
-    if pooling is not None:
-        how = how.reading(ready.spec.poolings[pooling])
-    with session.phase("run the network"), session.progress("embedding") as progress:
-        result = ready.embed(windows, how, batch_size=model.batch_size, progress=progress)
-    result = with_inputs(result, ready, windows, how, output.save_inputs)
-    if pooling is not None:
-        result = result.pool(pooling)
-    with session.phase("save"):
-        result.save(path)
+    windows, how = session.prepare(ready, signal, recording, "embed", every=every, room=room)
+    with session.phase("run the network and save"), session.progress("embedding") as progress:
+        pace: dict[str, Any] = {"batch_size": model.batch_size, "progress": progress}
+        if figures is None and not output.save_inputs:
+            done = ready.embed_to(windows, path, how, pooling=pooling, **pace)
+        else:
+            how = how.reading(ready.spec.poolings[pooling]) if pooling is not None else how
+            result = with_inputs(ready.embed(windows, how, **pace), ready, windows, how, output.save_inputs)
+            result = result.pool(pooling) if pooling is not None else result
+            done = Written(result.save(path), result.axes, result.data.shape, result.provenance)
     if figures is not None:
         from eegora.report.figures import embed_figures
 
         embed_figures(figures, result, session.timings)
     session.say_notes(windows, ready)
-    shape = dict(zip(result.axes, result.data.shape, strict=True))
+    shape = dict(zip(done.axes, done.shape, strict=True))
     session.done(
         {
             "output": str(path),
@@ -69,7 +83,7 @@ def embed(
             "seconds_per_window": windows.seconds,
             "untrained": ready.untrained,
             "channels": windows.plan.to_dicts(),
-            "notes": list(result.provenance.notes),
+            "notes": list(done.provenance.notes),
             "timings": session.timings,
         },
         f"{path}: {' × '.join(map(str, shape.values()))} ({' × '.join(shape)}); channels: {windows.plan}"

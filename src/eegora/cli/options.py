@@ -14,6 +14,7 @@ import typer
 
 from eegora.checkpoints.published import Elsewhere
 from eegora.errors import UsageError
+from eegora.stream import LIMIT
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,19 @@ class SamplerOptions:
         """Return those that were given, by the models' names for them."""
         given = {"steps": self.steps, "cfg": self.cfg, "seed": self.noise_seed}
         return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class RoomOptions:
+    """What happens to a recording that is too large to be held."""
+
+    memory: Annotated[
+        float, typer.Option(min=0, metavar="MB", help="Samples (8 bytes each) beyond which a recording goes in pieces.")
+    ] = LIMIT / 1e6
+    temp: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where temporary files of such a recording go, instead of TMPDIR."),
+    ] = None
 
 
 @dataclass(frozen=True)

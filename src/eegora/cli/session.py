@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eegora.preparation import Outlook, Preparation
     from eegora.recipes.recipe import Step
     from eegora.signal import Signal
+    from eegora.stream import Room, Stream
     from eegora.windows import Windows
 
 
@@ -157,13 +158,19 @@ class Session:
 
     def read(self, options: RecordingOptions) -> tuple[Signal, mne.io.BaseRaw]:
         """Read the recording that the options name."""
+        signal, raw = self.read_any(options, None)
+        return cast("Signal", signal), raw
+
+    def read_any(self, options: RecordingOptions, room: Room | None) -> tuple[Signal | Stream, mne.io.BaseRaw]:
+        """Read the recording that the options name, or open it where it is too large for the room."""
         from eegora.recordings.checks import NonFinite
-        from eegora.recordings.read import load_signal
+        from eegora.recordings.lazy import load
         from eegora.recordings.source import marked_bad
 
-        with self.phase("read the recording"):
-            signal, raw = load_signal(
+        with self.phase("read the recording"), self.told(room, "looking through") as room:
+            signal, raw = load(
                 options.recording,
+                room,
                 units=options.units,
                 sfreq=options.sfreq,
                 montage=options.montage,
@@ -173,11 +180,25 @@ class Session:
         self.detail(f"   {len(signal.ch_names)} channels, {signal.sfreq:g} Hz, {signal.seconds:.1f} s")
         return signal, raw
 
+    @contextmanager
+    def told(self, room: Room | None, what: str) -> Iterator[Room]:
+        """Show a bar for what is done in pieces; without a room nothing is."""
+        from eegora.stream import Room
+
+        with self.progress(what) as progress:
+            yield replace(room, progress=progress) if room else Room(limit=sys.maxsize)
+
     def prepare(
-        self, model: Model, signal: Signal, options: RecordingOptions, task: str, *, every: float | None = None
+        self,
+        model: Model,
+        signal: Signal | Stream,
+        options: RecordingOptions,
+        task: str,
+        *,
+        every: float | None = None,
+        room: Room | None = None,
     ) -> tuple[Windows, Preparation]:
         """Run the recipe, step by step as --verbose tells."""
-        how = replace(preparation(options), every=every)
         clock = [perf_counter()]
 
         def watch(step: Step, state: Signal | Windows) -> None:
@@ -185,8 +206,9 @@ class Session:
             self.detail(f"   {step.name}: {' × '.join(map(str, state.data.shape))}, {now - clock[0]:.3f} s")
             clock[0] = now
 
-        with self.phase("prepare the windows"):
-            windows = model.prepare(signal, how, task=task, watch=watch)
+        with self.phase("prepare the windows"), self.told(room, "preparing") as room:
+            how = replace(preparation(options), every=every, room=room)
+            windows = model.prepare(signal, how, task=task, watch=watch if self.output.verbose else None)
         reading = {name: getattr(options, name) for name in ("units", "sfreq", "montage")} | {
             "bads": words(options.bads)
         }
@@ -197,7 +219,7 @@ class Session:
 
             show(plan_table(windows.plan), stderr=True)
             show(electrode_table(windows.ch_names, windows.ch_pos), stderr=True)
-        return windows, how
+        return windows, replace(how, room=replace(room, progress=None))
 
     def say_notes(self, windows: Windows, model: Model) -> None:
         """Repeat the notes of the recording and the checkpoint, and that random parameters were used."""

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from eegora.compute.device import Device
 from eegora.errors import DeviceError, UsageError
+from eegora.windows import Windows
 
 if TYPE_CHECKING:
     import torch
+
+PORTION = 1 << 26  # bytes of windows
 
 Run = Callable[["dict[str, torch.Tensor]"], "torch.Tensor"]
 
@@ -58,6 +61,26 @@ def in_batches(
             continue
         yield result
         start = stop
+
+
+def portions(windows: Windows, batch_size: int | None = None) -> Iterator[Windows]:
+    """Yield windows as many at a time as may be packed at once, whole batches each; all of them where they are few.
+
+    Parameters
+    ----------
+    windows : Windows
+        Perhaps a memory map, whose pages are given back after each portion.
+    batch_size : int, optional
+        As in `in_batches`.
+    """
+    if windows.data.nbytes <= PORTION:
+        yield windows
+        return
+    whole = batch_size or 64
+    n = max(1, PORTION // (windows.data.nbytes // len(windows)) // whole) * whole
+    for start in range(0, len(windows), n):
+        yield windows.take(slice(start, start + n))
+        windows.let_go()
 
 
 def _place(tensor: torch.Tensor, start: int, stop: int, device: Device) -> torch.Tensor:

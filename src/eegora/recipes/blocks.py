@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from eegora.errors import RecordingError
+from eegora.signal import Array
 from eegora.windows import Windows
 
 # Values of a block: 2 MB in float64, about what a core has to itself.
@@ -34,12 +36,16 @@ def in_blocks(windows: Windows, run: Callable[[Windows], Windows]) -> Windows:
             data = np.empty((len(windows), *made.data.shape[1:]), np.float32)
         data[start : start + n] = made.data
         parts.append(replace(made, data=data[start : start + n]))
-    first = parts[0]
+    return joined(parts, data)
+
+
+def joined(parts: Sequence[Windows], data: Array) -> Windows:
+    """Return blocks of windows as one, with the data of all."""
     return replace(
-        first,
+        parts[0],
         data=data,
-        onsets=windows.onsets,
-        index=windows.index,
+        onsets=np.concatenate([part.onsets for part in parts]),
+        index=np.concatenate([part.index for part in parts]),
         n_valid=np.concatenate([part.n_valid for part in parts]),
         missing=_joined([part.missing for part in parts], parts),
         scale=_joined([part.scale for part in parts], parts),
@@ -51,14 +57,32 @@ def in_blocks(windows: Windows, run: Callable[[Windows], Windows]) -> Windows:
     )
 
 
+def finite(windows: Windows) -> Windows:
+    """Return the windows, or refuse those that hold what is no number.
+
+    Raises
+    ------
+    RecordingError
+        ``non_finite``.
+    """
+    if np.isfinite(windows.data.sum(dtype=np.float64)):
+        return windows
+    i, channel, _ = np.argwhere(~np.isfinite(windows.data))[0]
+    raise RecordingError(
+        "non_finite",
+        f"{windows.name}: channel {windows.ch_names[channel]} has NaN or infinite values from window {windows.index[i]} on",
+        hint="repair or leave out the channel",
+    )
+
+
 def _blocks(windows: Windows, n: int) -> Iterator[Windows]:
     for start in range(0, len(windows), n):
         yield windows.take(slice(start, start + n))
 
 
-def _joined(values: list[Any], parts: list[Windows]) -> Any:
+def _joined(values: list[Any], parts: Sequence[Windows]) -> Any:
     """Put values of blocks together; what all windows share stays one."""
     first = values[0]
-    if first is None or all(len(v) == 1 and np.array_equal(v, first) for v in values):
+    if first is None or all(len(v) == 1 and np.array_equal(v, first, equal_nan=True) for v in values):
         return first
     return np.concatenate([np.broadcast_to(v, (len(p), *v.shape[1:])) for v, p in zip(values, parts, strict=True)])

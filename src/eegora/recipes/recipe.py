@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import numpy as np
 
-from eegora.errors import RecordingError, UsageError
+from eegora.errors import UsageError
 from eegora.signal import Signal
+from eegora.stream import Room, Stream
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -205,19 +206,20 @@ class Recipe:
 
 
 def prepare(
-    source: Signal | Windows,
+    source: Signal | Stream | Windows,
     recipe: Recipe,
     *,
     missing: str | None = None,
     unknown: str | None = None,
     watch: Watch | None = None,
+    room: Room | None = None,
 ) -> Windows:
     """Run a recipe on a recording.
 
     Parameters
     ----------
-    source : Signal or Windows
-        With Windows only the steps behind the cut run.
+    source : Signal, Stream or Windows
+        A Stream is worked through in pieces. With Windows only the steps behind the cut run.
     recipe : Recipe
     missing : str, optional
         What to do about channels that the recording lacks, for the steps that ask: ``refuse``, ``skip``, ``zero``,
@@ -225,12 +227,14 @@ def prepare(
     unknown : str, optional
         What to do about channels without a position, for the steps that ask: ``refuse`` or ``drop``.
     watch : callable, optional
-        Called as ``watch(step, state)`` after every step; the state must not be changed.
+        Called as ``watch(step, state)`` after every step; the state must not be changed. Not called for a Stream.
+    room : Room, optional
+        Where a Stream's temporary files go, and what of it is kept.
 
     Returns
     -------
     Windows
-        Data float32, contiguous, finite.
+        Data float32, contiguous, finite; of a Stream perhaps a memory map.
 
     Raises
     ------
@@ -245,10 +249,11 @@ def prepare(
     --------
     >>> windows = prepare(to_signal(raw), recipe, missing="skip")  # doctest: +SKIP
     """
-    from eegora.recipes.blocks import in_blocks
+    from eegora.recipes import streamed
+    from eegora.recipes.blocks import finite, in_blocks
     from eegora.recipes.fill import POLICIES
     from eegora.recipes.steps import STEPS
-    from eegora.recipes.undo import giving_up
+    from eegora.recipes.undo import giving_up, noted
 
     if missing is not None and missing not in POLICIES:
         raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
@@ -259,7 +264,8 @@ def prepare(
 
     def run(state: Any, some: Iterable[Step]) -> Any:
         for step in some:
-            theirs = watch is not None or np.may_share_memory(state.data, source.data)
+            # Pieces of a stream may be views of a block that is kept for the next piece.
+            theirs = watch is not None or isinstance(source, Stream) or np.may_share_memory(state.data, source.data)
             with giving_up(None if theirs else state.data):
                 state = STEPS[step.name].function(state, **step.options)
             if isinstance(state, Windows):
@@ -269,21 +275,26 @@ def prepare(
         return state
 
     n_before = 1 + [STEPS[step.name].where for step in steps].index("cut")
-    if isinstance(source, Windows):
-        names = ", ".join(step.name for step in steps[:n_before])
-        windows = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
-    else:
-        windows = run(source, steps[:n_before])
     behind = steps[n_before:]
-    if watch is None and len(windows) and all(STEPS[step.name].per_window for step in behind):
-        windows = in_blocks(windows, lambda block: run(block, behind))
+    if isinstance(source, Stream) and (name := streamed.obstacle(steps)):
+        source = noted(streamed.gathered(source), f"held in memory as a whole: {name} has no way to go in pieces")
+    if isinstance(source, Stream):
+        watch = None  # nothing is there to be shown
+        windows = streamed.in_pieces(source, steps, run, room or Room())
     else:
-        windows = run(windows, behind)
-        windows = replace(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32))
+        if isinstance(source, Windows):
+            names = ", ".join(step.name for step in steps[:n_before])
+            windows = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
+        else:
+            windows = run(source, steps[:n_before])
+        separable = watch is None and len(windows) and all(STEPS[step.name].per_window for step in behind)
+        windows = in_blocks(windows, lambda some: run(some, behind)) if separable else run(windows, behind)
+        windows = finite(replace(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
     windows = replace(windows, notes=(*windows.notes, *_flat_notes(windows)))
-    return _finite(
-        windows if isinstance(source, Windows) else _with_bads(replace(windows, recipe=recipe.to_toml()), source)
-    )
+    if isinstance(source, Windows):
+        return windows
+    known = source.head if isinstance(source, Stream) else source
+    return _with_bads(replace(windows, recipe=recipe.to_toml()), known)
 
 
 def _with_bads(windows: Windows, signal: Signal) -> Windows:
@@ -294,17 +305,6 @@ def _with_bads(windows: Windows, signal: Signal) -> Windows:
         return windows
     note = f"marked bad, but among the model's channels: {', '.join(bads)}; --exclude leaves a channel out"
     return replace(windows, bads=bads, notes=(*windows.notes, note))
-
-
-def _finite(windows: Windows) -> Windows:
-    if np.isfinite(windows.data.sum(dtype=np.float64)):
-        return windows
-    i, channel, _ = np.argwhere(~np.isfinite(windows.data))[0]
-    raise RecordingError(
-        "non_finite",
-        f"{windows.name}: channel {windows.ch_names[channel]} has NaN or infinite values from window {windows.index[i]} on",
-        hint="repair or leave out the channel",
-    )
 
 
 def _flat_notes(windows: Windows) -> list[str]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
-from eegora.recipes import kernels
+from eegora.recipes import kernels, resample_blocks
 from eegora.recipes.undo import State, flagged, lossy, noted, through_time
 from eegora.signal import Annotation, Array, Signal
 from eegora.windows import Windows
@@ -124,21 +125,9 @@ def resample(
         ``too_short`` if no sample is left.
     """
     n_times = state.data.shape[-1]
-    if (rate is None) == (samples is None) or method not in ("fft", "nearest") or (samples and method == "fft"):
-        raise UsageError(
-            "bad_recipe",
-            f"resample wants a rate, or samples with method 'nearest'; came rate={rate}, samples={samples}, method='{method}'",
-        )
-    wanted = samples if samples is not None else round(n_times * float(rate or 0) / state.sfreq)
-    goal = float(rate) if rate is not None else state.sfreq * wanted / max(n_times, 1)
-    if (truncate and int(state.sfreq) == goal) or (round_rate and round(state.sfreq) == goal):
-        if abs(state.sfreq - goal) <= 1e-6 * goal:
-            return state
-        return noted(state, f"{state.sfreq:g} Hz is left as it is and taken for {goal:g} Hz, as the original does")
-    if abs(state.sfreq - goal) <= 1e-6 * goal and wanted == n_times:
+    state, goal, wanted = aim(state, n_times, rate, samples, method, truncate=truncate, round_rate=round_rate)
+    if (goal, wanted) == (state.sfreq, n_times):
         return state
-    if wanted == 0:
-        raise _too_short(state, f"{1 / goal:g} s, one sample at {goal:g} Hz")
     if method == "nearest":
         index = kernels.nearest_index(n_times, wanted)
         pick = partial(np.take, indices=index, axis=-1)
@@ -148,6 +137,9 @@ def resample(
             scale=state.scale if state.scale.shape[-1] == 1 else pick(state.scale),
             shift=state.shift if state.shift.shape[-1] == 1 else pick(state.shift),
         )
+    elif resample_blocks.Grid(n_times, state.sfreq, goal).in_blocks:
+        state = noted(state, resample_blocks.NOTE)
+        changed = through_time(state, partial(resample_blocks.resample, sfreq=state.sfreq, rate=goal))
     else:
         changed = through_time(state, partial(kernels.resample, sfreq=state.sfreq, rate=goal))
     if isinstance(changed, Windows):
@@ -157,6 +149,35 @@ def resample(
         n_valid = np.minimum(np.rint(changed.n_valid * wanted / n_times).astype(np.int64), wanted)
         return lossy(replace(changed, missing=mask, n_valid=n_valid, sfreq=goal), "resample")
     return lossy(replace(changed, sfreq=goal), "resample")
+
+
+def aim(
+    state: State,
+    n_times: int,
+    rate: float | None,
+    samples: int | None,
+    method: str = "fft",
+    *,
+    truncate: bool = False,
+    round_rate: bool = False,
+) -> tuple[State, float, int]:
+    """Return the rate and the number of samples that `resample` makes of `n_times`; the state's own if it does nothing."""
+    if (rate is None) == (samples is None) or method not in ("fft", "nearest") or (samples and method == "fft"):
+        raise UsageError(
+            "bad_recipe",
+            f"resample wants a rate, or samples with method 'nearest'; came rate={rate}, samples={samples}, method='{method}'",
+        )
+    wanted = samples if samples is not None else round(n_times * float(rate or 0) / state.sfreq)
+    goal = float(rate) if rate is not None else state.sfreq * wanted / max(n_times, 1)
+    near = abs(state.sfreq - goal) <= 1e-6 * goal
+    if (truncate and int(state.sfreq) == goal) or (round_rate and round(state.sfreq) == goal):
+        note = f"{state.sfreq:g} Hz is left as it is and taken for {goal:g} Hz, as the original does"
+        return (state if near else noted(state, note)), state.sfreq, n_times
+    if near and wanted == n_times:
+        return state, state.sfreq, n_times
+    if wanted == 0:
+        raise _too_short(state, f"{1 / goal:g} s, one sample at {goal:g} Hz")
+    return state, goal, wanted
 
 
 def cut(
@@ -217,11 +238,11 @@ def cut(
     n_valid = np.minimum(end - starts, n_samples)
     if multiple:
         n_valid = n_valid // multiple * multiple
-    windows = _crops(signal, starts, n_valid, n_samples)
+    windows = crops_of(signal, starts, n_valid, n_samples)
     return _without_rejected(windows, reject_by_annotation, gaps)
 
 
-def _crops(signal: Signal, starts: Array, n_valid: Array, n_samples: int) -> Windows:
+def crops_of(signal: Signal, starts: NDArray[Any], n_valid: NDArray[Any], n_samples: int) -> Windows:
     """Copy windows out of a signal, with whatever of scale and shift runs along time."""
     adjacent = bool((np.diff(starts) == n_samples).all() and (n_valid == n_samples).all())
 
@@ -314,10 +335,15 @@ def stretches(n_times: int, sfreq: float, annotations: Sequence[Annotation]) -> 
 
 
 def _fir(state: State, step: str, taps: Array) -> State:
-    shortest = min((b - a for a, b in _parts(state)), default=len(taps))
-    if len(taps) > shortest:
-        state = noted(state, f"{step} of {len(taps)} taps on {shortest} samples: the ends are likely distorted")
+    state = noted(state, *distorted(step, len(taps), _parts(state)))
     return _filtered(state, step, partial(kernels.convolve, taps=taps))
+
+
+def distorted(step: str, n_taps: int, parts: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """Say it if a filter is longer than one of the stretches that it treats."""
+    shortest = min((b - a for a, b in parts), default=n_taps)
+    told = f"{step} of {n_taps} taps on {shortest} samples: the ends are likely distorted"
+    return (told,) if n_taps > shortest else ()
 
 
 def _filtered(state: State, step: str, convert: Callable[[Array], Array]) -> State:

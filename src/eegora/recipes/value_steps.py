@@ -154,51 +154,87 @@ def reject(windows: Windows, *, limit_uv: float, drop: bool = True) -> Windows:
     RecordingError
         ``no_windows`` if none is left.
     """
-    peak = np.abs(np.where(valid(windows), windows.to_volts(), 0.0)).max(axis=(1, 2)) * 1e6
-    keep = np.flatnonzero(peak < limit_uv)
+    peak = peaks(windows)
+    return of_large(parted(windows, peak, limit_uv, drop), peak, limit_uv, drop)
+
+
+def peaks(windows: Windows) -> Array:
+    """Return the largest amplitude of each window, µV, shape (n_windows,)."""
+    return np.asarray(np.abs(np.where(valid(windows), windows.to_volts(), 0.0)).max(axis=(1, 2)) * 1e6)
+
+
+def parted(windows: Windows, peak: Array, limit_uv: float, drop: bool = True) -> Windows:
+    """Drop or flag the windows that reach a limit; perhaps none is left."""
+    large = np.flatnonzero(peak >= limit_uv)
     if not drop:
-        large = np.flatnonzero(peak >= limit_uv)
-        words = f"{len(large)} of {len(windows)} windows reach {limit_uv:g} µV, larger than the model was trained on"
-        flags = {int(i): [f"large:{peak[i]:.0f}uV"] for i in large}
-        return noted(flagged(windows, flags), words) if len(large) else windows
-    if not len(keep):
+        return flagged(windows, {int(i): [f"large:{peak[i]:.0f}uV"] for i in large})
+    return windows.take(np.flatnonzero(peak < limit_uv)) if len(large) else windows
+
+
+def of_large(windows: Windows, peak: Array, limit_uv: float, drop: bool = True) -> Windows:
+    """Say of all windows how many reached a limit; their peaks are those from before any was dropped."""
+    n = int(np.count_nonzero(peak >= limit_uv))
+    if drop and not len(windows):
         raise RecordingError(
             "no_windows",
-            f"{windows.name}: all {len(windows)} windows reach {limit_uv:g} µV (least peak {peak.min():.4g} µV)",
+            f"{windows.name}: all {len(peak)} windows reach {limit_uv:g} µV (least peak {peak.min():.4g} µV)",
             hint="set the reject step's limit_uv higher, or leave the step out",
         )
-    if len(keep) == len(windows):
+    if not n:
         return windows
-    return noted(windows.take(keep), f"{len(windows) - len(keep)} of {len(windows)} windows dropped at {limit_uv:g} µV")
+    if drop:
+        return noted(windows, f"{n} of {len(peak)} windows dropped at {limit_uv:g} µV")
+    return noted(windows, f"{n} of {len(peak)} windows reach {limit_uv:g} µV, larger than the model was trained on")
 
 
 def _global(signal: Signal, data: Array, ddof: int, eps: float) -> Signal:
-    good = [i for i, name in enumerate(signal.ch_names) if name not in signal.bads]
-    recorded = np.ones(signal.n_times, bool)
-    for start, stop in signal.gaps:
-        recorded[round(start * signal.sfreq) : round(stop * signal.sfreq)] = False
-
-    def counted(values: Array) -> Array:
-        values = values if len(good) == len(values) else values[good]
-        return values if recorded.all() else values[:, recorded]
-
-    some = counted(data)
+    some = counted(signal, data)
     if not some.size:
-        raise RecordingError(
-            "constant_data", f"{signal.name}: no good channel outside gaps is left to take a z-score of"
-        )
+        raise nothing_to_score(signal)
     mean = float(some.mean(dtype=np.float64))
-    deviation = _deviation(some, mean, ddof)
+    return scored(signal, data, mean, varying(signal, mean, _deviation(some, mean, ddof)), eps)
+
+
+def scored(signal: Signal, data: Array, mean: float, deviation: float, eps: float) -> Signal:
+    """Return a recording, or a stretch of one, less a mean and over a deviation."""
+    divisor = deviation + eps
+    if abs(mean) <= ROUNDING * deviation:  # as behind an average reference
+        return rescaled(signal, np.divide(data, data.dtype.type(divisor), out=spare(data)), divisor)
+    centred = np.subtract(data, data.dtype.type(mean), out=spare(data))
+    centred /= data.dtype.type(divisor)
+    return rescaled(signal, centred, divisor, mean)
+
+
+def counted(signal: Signal, data: Array, start: int = 0) -> Array:
+    """Return what a global z-score looks at: good channels, samples outside gaps.
+
+    Parameters
+    ----------
+    signal : Signal
+        Whose bad channels and gaps count.
+    data : ndarray, shape (n_channels, n_some_times)
+        Its samples from `start` on.
+    """
+    good = [i for i, name in enumerate(signal.ch_names) if name not in signal.bads]
+    values = data if len(good) == len(data) else data[good]
+    recorded = np.ones(data.shape[-1], bool)
+    for begin, end in signal.gaps:
+        recorded[max(0, round(begin * signal.sfreq) - start) : max(0, round(end * signal.sfreq) - start)] = False
+    return values if recorded.all() else values[:, recorded]
+
+
+def varying(signal: Signal, mean: float, deviation: float) -> float:
+    """Return the deviation of a whole recording, or refuse one in which nothing varies."""
     if deviation <= 1e-12 * abs(mean):
         raise RecordingError(
             "constant_data", f"{signal.name}: all channels are constant", hint="give a recording of EEG"
         )
-    divisor = deviation + eps
-    if abs(mean) <= ROUNDING * deviation:  # as behind an average reference
-        return rescaled(signal, np.divide(data, data.dtype.type(divisor), out=spare(data)), divisor)
-    scored = np.subtract(data, data.dtype.type(mean), out=spare(data))
-    scored /= data.dtype.type(divisor)
-    return rescaled(signal, scored, divisor, mean)
+    return deviation
+
+
+def nothing_to_score(signal: Signal) -> RecordingError:
+    """Return the error of a recording without a good sample."""
+    return RecordingError("constant_data", f"{signal.name}: no good channel outside gaps is left to take a z-score of")
 
 
 def _deviation(values: Array, mean: float, ddof: int) -> float:

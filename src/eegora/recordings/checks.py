@@ -64,13 +64,10 @@ def finite(
         hit = [i for i, row in enumerate(data) if not np.isfinite(row.sum()) and not np.isfinite(row).all()]
     if not hit:
         return data, (), ()
-    told = [_describe(data[i], names[i], sfreq, lines) for i in hit]
+    holes = {i: np.flatnonzero(~np.isfinite(data[i])) for i in hit}
+    told = [told_of_hole(names[i], where[0], len(where), sfreq, lines) for i, where in holes.items()]
     if policy == "refuse":
-        raise RecordingError(
-            "non_finite",
-            f"{recording}: not a number in {'; '.join(told[:3])}" + (" …" if len(told) > 3 else ""),
-            hint='repair the file, or --non-finite interpolate (in Python non_finite="interpolate")',
-        )
+        raise not_numbers(told, recording)
     if policy == "keep":
         return data, (), tuple(f"{text} not a number: missing" for text in told)
     data, bads, notes = data.copy(), [], []
@@ -79,8 +76,28 @@ def finite(
         if repaired is None:
             bads.append(names[i])
         data[i] = 0 if repaired is None else repaired
-        notes.append(f"{text} not a number: {'channel set to 0 and bad' if repaired is None else 'interpolated'}")
+        notes.append(mended_note(text, repaired is not None))
     return data, tuple(bads), tuple(notes)
+
+
+def told_of_hole(name: str, first: int, count: int, sfreq: float, lines: NDArray[np.int64] | None = None) -> str:
+    """Say where a channel is not a number, and for how many samples."""
+    line = f" (line {lines[first]})" if lines is not None else ""
+    return f"{name}, {first / sfreq:.6f} s{line}, {count} sample{'s' if count > 1 else ''}"
+
+
+def not_numbers(told: Sequence[str], recording: str) -> RecordingError:
+    """Return the error for channels that hold NaN or infinite samples."""
+    return RecordingError(
+        "non_finite",
+        f"{recording}: not a number in {'; '.join(told[:3])}" + (" …" if len(told) > 3 else ""),
+        hint='repair the file, or --non-finite interpolate (in Python non_finite="interpolate")',
+    )
+
+
+def mended_note(text: str, mended: bool) -> str:
+    """Say what became of samples that were no numbers."""
+    return f"{text} not a number: {'interpolated' if mended else 'channel set to 0 and bad'}"
 
 
 def constant(data: Volts, names: Sequence[str], recording: str) -> tuple[str, ...]:
@@ -93,6 +110,11 @@ def constant(data: Volts, names: Sequence[str], recording: str) -> tuple[str, ..
     """
     halfway = data.shape[1] // 2  # two samples that differ spare the look at all of them
     flat = [n for n, row in zip(names, data, strict=True) if row[0] == row[halfway] and row.min() == row.max()]
+    return flat_notes(flat, names, recording)
+
+
+def flat_notes(flat: Sequence[str], names: Sequence[str], recording: str) -> tuple[str, ...]:
+    """Report channels that never change; errors as in `constant`."""
     if len(flat) == len(names):
         raise RecordingError(
             "constant_data",
@@ -134,12 +156,6 @@ def plausible_rate(sfreq: float) -> tuple[str, ...]:
     if low <= sfreq <= high:
         return ()
     return (f"rate? {sfreq:g} Hz; EEG is recorded at {low:g} to {high:g} Hz: is the file's header right?",)
-
-
-def _describe(row: Volts, name: str, sfreq: float, lines: NDArray[np.int64] | None) -> str:
-    where = np.flatnonzero(~np.isfinite(row))
-    line = f" (line {lines[where[0]]})" if lines is not None else ""
-    return f"{name}, {where[0] / sfreq:.6f} s{line}, {len(where)} sample{'s' if len(where) > 1 else ''}"
 
 
 def _repaired(row: Volts, longest: int) -> Volts | None:

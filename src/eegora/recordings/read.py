@@ -65,7 +65,7 @@ def read_recording(
 
         raw = read_recording("night.edf", units="uV")
     """
-    raw = _open(Path(path), Request(units, sfreq, tuple(include), tuple(channels)), montage)
+    raw = open_raw(Path(path), Request(units, sfreq, tuple(include), tuple(channels)), montage)
     cut_unreadable(raw, Path(path).name)
     return raw
 
@@ -82,14 +82,19 @@ def load_signal(
 ) -> tuple[Signal, mne.io.BaseRaw]:
     """Read a recording as a Signal, with the Raw that it comes from; parameters as in `read_recording` and `to_signal`."""
     name = Path(path).name
-    raw = _open(Path(path), Request(units, sfreq, tuple(include), tuple(channels)), montage)
+    raw = open_raw(Path(path), Request(units, sfreq, tuple(include), tuple(channels)), montage)
+    return signal_of(raw, name, non_finite), raw
+
+
+def signal_of(raw: mne.io.BaseRaw, name: str, non_finite: NonFinite) -> Signal:
+    """Read a Raw that was just opened; of a damaged file what can be read."""
     try:
-        return to_signal(raw, name=name, non_finite=non_finite), raw
+        return to_signal(raw, name=name, non_finite=non_finite)
     except RecordingError as error:
         if error.code != "cannot_read":
             raise
     cut_unreadable(raw, name)  # only now: looking for the end of every file would cost as much as reading a short one
-    return to_signal(raw, name=name, non_finite=non_finite), raw
+    return to_signal(raw, name=name, non_finite=non_finite)
 
 
 def to_signal(
@@ -118,6 +123,19 @@ def to_signal(
     RecordingError
         ``no_channels``, ``non_finite``, ``constant_data``, ``bad_positions``, ``bad_rate``, ``cannot_read``.
     """
+    known, picks, lines = described(raw, name, include)
+    with quietly(name) as warned:
+        data = raw.get_data(picks=picks, verbose="ERROR").astype(np.float64, copy=False)
+    return _checked(replace(known, data=data, notes=(*known.notes, *warned)), non_finite, lines)
+
+
+def described(
+    raw: mne.io.BaseRaw, name: str, include: Sequence[str] = ()
+) -> tuple[Signal, list[int], NDArray[np.int64] | None]:
+    """Return what is known of a Raw without its samples: a signal with two of zeros, which channels, and their lines.
+
+    Errors as in `to_signal`, less those of the data.
+    """
     temp = raw.info.get("temp")
     opened = temp if isinstance(temp, Opened) else Opened()
     request = replace(opened.request, include=(*opened.request.include, *include))
@@ -129,23 +147,21 @@ def to_signal(
     chosen = select(raw.ch_names, request, _stated_types(raw), located)
     if not chosen.picks:
         raise no_channels(raw.ch_names, name)
-    with quietly(name) as warned:
-        data = raw.get_data(picks=list(chosen.picks), verbose="ERROR").astype(np.float64, copy=False)
     marked = [chosen.names[i] for i, pick in enumerate(chosen.picks) if raw.ch_names[pick] in raw.info["bads"]]
     found = Signal(
-        data,
+        np.zeros((len(chosen.picks), 2)),
         chosen.names,
         places[list(chosen.picks)],
         sfreq,
         annotations=_annotations(raw, chosen),
         bads=tuple(marked),
         plan=ChannelPlan(chosen.uses + opened.dropped),
-        notes=(*opened.notes, *warned, *_doubles(chosen)),
+        notes=(*opened.notes, *_doubles(chosen)),
         name=name,
         axis=time_axis(raw),
     )
     lines = opened.lines if opened.lines is not None and len(opened.lines) == raw.n_times else None
-    return _checked(_placed(found), non_finite, lines)
+    return _placed(found), list(chosen.picks), lines
 
 
 def time_axis(raw: mne.io.BaseRaw) -> TimeAxis:
@@ -215,7 +231,8 @@ def array_to_signal(
     return _checked(_placed(found), non_finite, None)
 
 
-def _open(path: Path, request: Request, montage: str | None) -> mne.io.BaseRaw:
+def open_raw(path: Path, request: Request, montage: str | None) -> mne.io.BaseRaw:
+    """Open a file as the request says; what reading it found travels in ``info["temp"]``."""
     raw, opened = reader_of(path)(path, request)
     check_rate(float(raw.info["sfreq"]), path.name)
     if montage is not None:

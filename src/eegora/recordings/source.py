@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -13,24 +13,33 @@ from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.recordings.checks import NonFinite
 from eegora.signal import Signal
+from eegora.stream import Room, Stream
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
     import mne
 
-    Source: TypeAlias = str | Path | mne.io.BaseRaw | mne.BaseEpochs | tuple[Any, ...] | Signal | Windows
+    Source: TypeAlias = str | Path | mne.io.BaseRaw | mne.BaseEpochs | tuple[Any, ...] | Signal | Stream | Windows
 
 
-def prepare_source(source: Source, run: Callable[[Signal], Windows], *, exclude: Sequence[str] = ()) -> Windows:
+def prepare_source(
+    source: Source,
+    run: Callable[[Signal | Stream], Windows],
+    *,
+    exclude: Sequence[str] = (),
+    room: Room | None = None,
+) -> Windows:
     """Turn a source into windows.
 
     Parameters
     ----------
-    source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]) or Signal
+    source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]), Signal or Stream
     run : callable
         What makes windows of one continuous signal.
     exclude : sequence of str
         Channels to leave out.
+    room : Room, optional
+        A path or a Raw that would take more memory than this allows goes to `run` as a Stream.
 
     Raises
     ------
@@ -40,8 +49,13 @@ def prepare_source(source: Source, run: Callable[[Signal], Windows], *, exclude:
     """
     import mne
 
+    from eegora.recordings import lazy
+
     if isinstance(source, mne.BaseEpochs):
         return _epochs(source, run, exclude)
+    large = lazy.large_source(source, room or Room())
+    if large is not None:
+        return run(without(large, exclude))
     return run(without(as_signal(source), exclude))
 
 
@@ -69,14 +83,19 @@ def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:
     )
 
 
-def without(signal: Signal, exclude: Sequence[str]) -> Signal:
-    """Return a signal without some channels.
+AnySignal = TypeVar("AnySignal", Signal, Stream, Signal | Stream)
+
+
+def without(signal: AnySignal, exclude: Sequence[str]) -> AnySignal:
+    """Return a recording without some channels.
 
     Raises
     ------
     ChannelError
         ``no_such_channel`` with the nearest names.
     """
+    if isinstance(signal, Stream):
+        return signal.map(lambda some: without(some, exclude)) if exclude else signal
     gone = {row for wanted in exclude for row in _rows(signal, wanted)}
     if not gone:
         return signal
@@ -155,16 +174,18 @@ def join(parts: Sequence[Windows], *, notes: Sequence[str] = ()) -> Windows:
     )
 
 
-def marked_bad(signal: Signal, bads: Sequence[str]) -> Signal:
-    """Return a signal with more channels marked bad.
+def marked_bad(signal: AnySignal, bads: Sequence[str]) -> AnySignal:
+    """Return a recording with more channels marked bad.
 
     Raises
     ------
     ChannelError
         ``no_such_channel`` with the nearest names.
     """
-    names = [row for wanted in bads for row in _rows(signal, wanted)]
-    return replace(signal, bads=tuple(dict.fromkeys((*signal.bads, *names))))
+    if isinstance(signal, Stream):
+        return signal.map(lambda some: marked_bad(some, bads)) if bads else signal
+    more: tuple[str, ...] = tuple(row for wanted in bads for row in _rows(signal, wanted))
+    return replace(signal, bads=tuple(dict.fromkeys((*signal.bads, *more))))
 
 
 def _rows(signal: Signal, wanted: str) -> list[str]:

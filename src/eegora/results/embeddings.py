@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +169,34 @@ class Embeddings:
         if suffix == ".safetensors" and self.data.ndim > 2:
             arrays |= {f"embeddings_{i}": w.reshape(-1, w.shape[-1]) for i, w in enumerate(self.data)}
         storage.save_arrays(path, arrays, self._record())
+        return path
+
+    @staticmethod
+    def save_parts(path: str | Path, parts: Iterator[Embeddings], flags: tuple[tuple[str, ...], ...]) -> Path:
+        """Write embeddings that come a few windows at a time as one ``.parquet`` file, equal to what `save` writes.
+
+        Parameters
+        ----------
+        path : str or Path
+        parts : iterator of Embeddings
+            In order, at least one; they differ in `data`, `onsets` and `flags` only.
+        flags : tuple of tuple of str
+            Of all windows: the file's record says them at once.
+
+        Raises
+        ------
+        UsageError
+            ``unknown_suffix``; ``cannot_write``.
+        """
+        path = Path(path)
+        storage.ending(path, (".parquet",), "embeddings in parts")
+
+        def tables() -> Iterator[Any]:
+            for part in parts:
+                pooled = part.pool() if part.pooling is None and part.poolings else part
+                yield storage.with_record(pooled.to_table(), replace(pooled, flags=flags)._record())
+
+        storage.save_tables(path, tables())
         return path
 
     @classmethod

@@ -159,6 +159,26 @@ def save_table(path: Path, table: Any) -> None:
     write_whole(path, lambda part: parquet.write_table(table, part))
 
 
+def save_tables(path: Path, tables: Iterator[Any]) -> None:
+    """Write pyarrow tables as row groups of one ``.parquet`` file as they come, whole or not at all.
+
+    Parameters
+    ----------
+    tables : iterator of pyarrow.Table
+        Of one schema, at least one; the first one's metadata are the file's.
+    """
+    from pyarrow import parquet
+
+    def write(part: Path) -> None:
+        first = next(tables)
+        with parquet.ParquetWriter(part, first.schema) as file:
+            file.write_table(first)
+            for table in tables:
+                file.write_table(table)
+
+    write_whole(path, write)
+
+
 def load_table(path: Path, kind: str) -> tuple[Any, Record]:
     """Read a ``.parquet`` file and the record in its metadata; errors as in `load_arrays`."""
     check_there(path)
