@@ -255,3 +255,38 @@ def test_a_check_needs_no_torch(case):
         "assert v.can_run and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def long_look(spec, n_times, recipe=None):
+    """What is said of a minute of EEG if it were the beginning of a long recording."""
+    look = look_at(synthetic_raw(60, sfreq=512))
+    return check_recording(replace(look, n_times=n_times), spec, recipe=recipe)
+
+
+def test_a_day_goes_in_pieces_and_says_what_they_take(spec):
+    day = 24 * 3600 * 512
+    verdict = long_look(spec, day)
+    samples, windows = day * 21 * 8 / 1e9, 24 * 720 * 22 * 1280 * 4
+    told = f"{samples:.3g} GB of samples are worked through in pieces, with {windows / 1e9:.3g} GB of temporary files (--temp)"
+    assert sentence(verdict, "size") == told
+    assert verdict.numbers["temporary_bytes"] == windows
+    assert sentence(verdict, "resample").startswith("resample: blocks")
+
+
+def test_a_night_needs_room_for_channels_that_are_transformed_as_a_whole(spec):
+    night = 8 * 3600 * 512
+    verdict = long_look(spec, night)
+    assert verdict.numbers["temporary_bytes"] == night * 21 * 8 + 8 * 720 * 22 * 1280 * 4
+    assert verdict.finding("resample") is None
+
+
+def test_a_step_that_needs_the_whole_is_named(spec):
+    recipe = find_recipe(spec, None).with_options("notch", freqs=(), detect=True)
+    verdict = long_look(spec, 8 * 3600 * 512, recipe)
+    assert "held in memory as a whole, several times: notch has no way" in sentence(verdict, "size")
+
+
+def test_a_short_recording_says_nothing_of_its_size(spec, case):
+    verdict = check_recording(case("tuh_ref.edf"), spec)
+    assert verdict.finding("size") is None
+    assert verdict.numbers["temporary_bytes"] == 0

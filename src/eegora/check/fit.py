@@ -15,18 +15,19 @@ from eegora.check.verdict import Finding, Verdict, WindowCount
 from eegora.check.ways import Attempt, edited, ways_on
 from eegora.errors import EegoraError, UsageError
 from eegora.plan import ChannelPlan
+from eegora.recipes import resample_blocks, streamed
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
 from eegora.recordings.source import without
 from eegora.registry import find_recipe
 from eegora.signal import Annotation, Signal
 from eegora.spec import ModelSpec
+from eegora.stream import LIMIT, Room
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
     from eegora.recordings.source import Source
 
-LARGE = 10**9  # bytes
 EXCERPT_S = 120.0  # of a recording that was not read as a whole
 
 
@@ -95,8 +96,10 @@ def check_recording(
     findings += [*_input(look, chosen, windows, count), *remarks, *_lines(look, chosen)]
     findings += [*_reference(look, chosen, windows), *_bads(signal, chosen), *_places(windows)]
     findings += _coverage(spec, windows)
+    size, temporary = _size(look, signal, attempt)
+    findings += size
     findings += [Finding("note", "recipe", note) for note in windows.notes if note not in signal.notes]
-    numbers = {**look.numbers, **_numbers(windows, count)}
+    numbers = {**look.numbers, **_numbers(windows, count), "temporary_bytes": temporary}
     plan: ChannelPlan = windows.plan
     errors = [f for f in findings if f.severity == "error"]
     return replace(
@@ -209,9 +212,6 @@ def _input(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -> 
     else:
         done = "as it is" if look.signal.sfreq == windows.sfreq else f"resampled to {windows.sfreq:g} Hz"
         found.append(Finding("ok", "rate", f"{look.signal.sfreq:g} Hz, {done}"))
-    n_bytes = 4 * count.n_windows * int(np.prod(windows.data.shape[1:]))
-    if n_bytes > LARGE:
-        found.append(Finding("note", "size", f"the prepared windows take {n_bytes / 1e9:.1f} GB"))
     if windows.not_undone:
         sentence = f"the way back to volts cannot undo {', '.join(dict.fromkeys(windows.not_undone))}"
         found.append(Finding("note", "not_undone", sentence))
@@ -220,6 +220,22 @@ def _input(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -> 
         if share > 1e-3:
             found.append(Finding("warning", "clip_step", f"the recipe clips {share:.1%} of the samples"))
     return found
+
+
+def _size(look: Look, signal: Signal, attempt: Attempt) -> tuple[list[Finding], int]:
+    """Say of a recording too large to be held how it is worked through, and the bytes of its temporary files."""
+    steps = attempt.recipe.choosing(missing=attempt.missing, unknown=attempt.unknown).steps
+    size = f"{look.n_times * len(signal.ch_names) * 8 / 1e9:.3g} GB of samples"
+    if look.n_times * len(signal.ch_names) * 8 <= LIMIT:
+        return [], 0
+    if name := streamed.obstacle(steps):
+        sentence = f"{size} are held in memory as a whole, several times: {name} has no way to go in pieces"
+        return [Finding("warning", "size", sentence, "cut the recording, or a recipe without this step")], 0
+    known = replace(signal, annotations=look.annotations)
+    n_bytes, head = streamed.foreseen(known, look.n_times, steps, Room(way_back=False))
+    sentence = f"{size} are worked through in pieces, with {n_bytes / 1e9:.3g} GB of temporary files (--temp)"
+    blocks = [Finding("note", "resample", note) for note in head.notes if note == resample_blocks.NOTE]
+    return [Finding("note", "size", sentence), *blocks], n_bytes
 
 
 def _lines(look: Look, recipe: Recipe) -> list[Finding]:

@@ -77,20 +77,9 @@ def in_pieces(stream: Stream, steps: Sequence[Step], run: Run, room: Room) -> Wi
     UsageError
         ``disk_full`` before anything is read.
     """
-    place = next(i for i, step in enumerate(steps) if STEPS[step.name].where == "cut")
-    before, cut, behind = steps[:place], steps[place], steps[place + 1 :]
-    work = _Work(room)
-    for step in before:
-        stream = _taken(stream, step, work)
-    head = stream.head
-    row = np.broadcast_to(np.float16(0), (1, stream.n_times))
-    one = replace(head, data=row, ch_names=head.ch_names[:1], ch_pos=head.ch_pos[:1], bads=())
-    grid = run(replace(one, scale=np.ones((1, 1)), shift=np.zeros((1, 1))), [cut])
-    length = grid.data.shape[-1]
-    grid = replace(grid, data=np.empty((len(grid), 0, 0), np.float32))
-    plain = [step for step in behind if STEPS[step.name].summed is None]
-    work.n_bytes += len(grid) * _bytes_of_window(run(_blank(head, length), plain), room)
-    check_free(room.folder, work.n_bytes, head.name)
+    stream, grid, length, n_bytes = _planned(stream, steps, run, room)
+    behind = steps[1 + _place(steps) :]
+    check_free(room.folder, n_bytes, stream.head.name)
     peaks: list[list[Array]] = [[] for _ in behind]
 
     def through(block: Windows) -> Windows:
@@ -109,6 +98,59 @@ def in_pieces(stream: Stream, steps: Sequence[Step], run: Run, room: Room) -> Wi
         if summed is not None:
             windows = summed[2](windows, np.concatenate(found), **step.options)
     return windows
+
+
+def foreseen(known: Signal, n_times: int, steps: Sequence[Step], room: Room) -> tuple[int, Signal]:
+    """Say what working in pieces will take.
+
+    Parameters
+    ----------
+    known : Signal
+        All of the recording but its samples.
+    n_times : int
+    steps, room
+        As in `in_pieces`.
+
+    Returns
+    -------
+    n_bytes : int
+        Of temporary files.
+    head : Signal
+        What is known of the recording before the cut, notes included.
+    """
+
+    def never(start: int, stop: int) -> Signal:
+        raise AssertionError("nothing is read")
+
+    def run(state: Any, some: Iterable[Step]) -> Any:
+        for step in some:
+            state = STEPS[step.name].function(state, **step.options)
+        return state
+
+    head = replace(known, data=np.zeros((len(known.ch_names), 2)))
+    stream, _, _, n_bytes = _planned(Stream(head, n_times, never), steps, run, room)
+    return n_bytes, stream.head
+
+
+def _place(steps: Sequence[Step]) -> int:
+    return next(i for i, step in enumerate(steps) if STEPS[step.name].where == "cut")
+
+
+def _planned(stream: Stream, steps: Sequence[Step], run: Run, room: Room) -> tuple[Stream, Windows, int, int]:
+    """Return the stream before the cut, windows without data, their length, and the bytes of temporary files."""
+    place = _place(steps)
+    work = _Work(room)
+    for step in steps[:place]:
+        stream = _taken(stream, step, work)
+    head = stream.head
+    row = np.broadcast_to(np.float16(0), (1, stream.n_times))
+    one = replace(head, data=row, ch_names=head.ch_names[:1], ch_pos=head.ch_pos[:1], bads=())
+    nothing = np.zeros((1, 1))
+    grid = run(replace(one, scale=nothing + 1, shift=nothing, level=nothing), [steps[place]])
+    length = grid.data.shape[-1]
+    plain = [step for step in steps[place + 1 :] if STEPS[step.name].summed is None]
+    n_bytes = work.n_bytes + len(grid) * _bytes_of_window(run(_blank(head, length), plain), room)
+    return stream, replace(grid, data=np.empty((len(grid), 0, 0), np.float32)), length, n_bytes
 
 
 @dataclass
