@@ -48,6 +48,7 @@ def test_the_file_is_equal_to_the_one_that_is_saved_at_once(model, raw, tmp_path
     whole = model.embed(raw, batch_size=3)
     saved = (whole.pool(pooling) if pooling else whole).save(tmp_path / f"whole{suffix}")
     monkeypatch.setattr(embedding, "GROUP", 200_000)
+    monkeypatch.setattr("eegora.compute.batching.PORTION", 1000)
     done = model.embed_to(raw, tmp_path / f"parts{suffix}", pooling=pooling, batch_size=3)
     assert_equal(Embeddings.load(done.path), Embeddings.load(saved))
     assert done.shape == (whole.pool(pooling) if pooling else whole).data.shape
