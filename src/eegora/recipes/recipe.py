@@ -255,10 +255,9 @@ def prepare(
     from eegora.recipes.steps import STEPS
     from eegora.recipes.undo import giving_up, noted
 
-    if missing is not None and missing not in POLICIES:
-        raise UsageError("bad_option", f"missing = '{missing}' came, wanted one of {', '.join(POLICIES)}")
-    if unknown is not None and unknown not in UNKNOWN:
-        raise UsageError("bad_option", f"unknown = '{unknown}' came, wanted one of {', '.join(UNKNOWN)}")
+    for option, value, known in (("missing", missing, POLICIES), ("unknown", unknown, UNKNOWN)):
+        if value is not None and value not in known:
+            raise UsageError("bad_option", f"{option} = '{value}' came, wanted one of {', '.join(known)}")
     recipe = recipe.checked().choosing(missing=missing, unknown=unknown)
     steps = recipe.steps
 
@@ -293,8 +292,8 @@ def prepare(
     windows = replace(windows, notes=(*windows.notes, *_flat_notes(windows)))
     if isinstance(source, Windows):
         return windows
-    known = source.head if isinstance(source, Stream) else source
-    return _with_bads(replace(windows, recipe=recipe.to_toml()), known)
+    head = source.head if isinstance(source, Stream) else source
+    return _with_bads(replace(windows, recipe=recipe.to_toml()), head)
 
 
 def _with_bads(windows: Windows, signal: Signal) -> Windows:
