@@ -1,6 +1,7 @@
 """The command line: what it writes, what it says, and how it leaves. Runs the commands themselves, in this process."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import mne
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import eegora
 from eegora.checkpoints.synthetic import synthetic_state_dict
@@ -139,6 +140,25 @@ def test_classify_with_a_head_of_ones_own(run, recording, finetuned):
     assert {"p_normal", "p_abnormal", "onset", "untrained"} <= set(head.split(","))
     row = dict(zip(head.split(","), first.split(","), strict=True))
     assert float(row["p_normal"]) + float(row["p_abnormal"]) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_head_that_was_never_trained_needs_leave(run, recording, finetuned, tmp_path):
+    tensors = load_file(finetuned)
+    fresh = {k: np.zeros_like(t) if "classifier" in k and k.endswith("bias") else t for k, t in tensors.items()}
+    save_file(fresh, tmp_path / "fresh.safetensors")
+    options = ("--model", "luna-base", "--checkpoint", tmp_path / "fresh.safetensors", "-o", "p.csv")
+    code, _, err = run("classify", recording, *options)
+    assert code == 3
+    assert "--allow-untrained" in one_line(err)
+    assert not os.path.exists("p.csv")
+    code, out, err = run("classify", recording, *options, "--allow-untrained")
+    assert code == 0
+    assert "UNTRAINED" in out
+    assert "the numbers mean nothing" in err
+    with open("p.csv") as file:
+        head, first, *_ = file.read().splitlines()
+    assert dict(zip(head.split(","), first.split(","), strict=True))["untrained"].lower() == "true"
+    assert run("embed", recording, *options[:4], "-o", "e.npz")[0] == 0
 
 
 def test_attention_names_three_channels_per_query(run, recording, base):

@@ -16,6 +16,7 @@ from eegora.checkpoints.fingerprints import fingerprint_of
 from eegora.checkpoints.mapped import HELD, RenamedTensors, release
 from eegora.checkpoints.read import is_zipped, read_config, read_tensors
 from eegora.checkpoints.rename import Coverage, new_names, rename, why_renamed
+from eegora.checkpoints.statistics import looks_initialised
 from eegora.checkpoints.synthetic import is_synthetic, synthetic_state_dict
 from eegora.errors import CheckpointError, EegoraError
 from eegora.recipes.recipe import prepare
@@ -70,6 +71,8 @@ class Loaded:
         Remarks on the checkpoint's contents.
     synthetic : bool
         The parameters are those of the rule for reference vectors: nobody trained them.
+    initialised : tuple of str
+        Parts that only fine-tuning trains, and that are as an initialisation leaves them.
     """
 
     network: torch.nn.Module
@@ -77,6 +80,7 @@ class Loaded:
     coverage: Coverage
     notes: tuple[str, ...] = ()
     synthetic: bool = False
+    initialised: tuple[str, ...] = ()
 
 
 def load_network(
@@ -304,7 +308,11 @@ def assembled(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
     network.load_state_dict(state, strict=True, assign=True)
     network.eval().requires_grad_(False)
     remarks = code.remarks(found, config) if code.remarks else ()
-    return Loaded(network, config, reading.coverage, (*reading.notes, *remarks), _made_up(code, reading))
+    tuned = code.tuned(found, config) if code.tuned else {}
+    initialised = tuple(name for name, part in tuned.items() if looks_initialised(part))
+    doubts = (f"its {name} looks as if it had never been trained" for name in initialised)
+    notes = (*reading.notes, *remarks, *doubts)
+    return Loaded(network, config, reading.coverage, notes, _made_up(code, reading), initialised)
 
 
 def _made_up(code: ModelCode, reading: Reading) -> bool:

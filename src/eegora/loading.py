@@ -20,13 +20,16 @@ from eegora.compute.accelerate import accelerate
 from eegora.compute.device import choose_device, exact_float32
 from eegora.errors import CheckpointError, EegoraError, UsageError
 from eegora.model import Model
-from eegora.spec import TASKS, Config, ModelCode, ModelSpec, Variant
+from eegora.spec import TASKS, Config, Finding, ModelCode, ModelSpec, Variant
 
 if TYPE_CHECKING:
     import torch
 
+    from eegora.checkpoints.resolve import Found
+
 # Up to this size a fingerprint costs less than a sixth of a short `eegora embed`; above, it is taken from the record.
 SMALL = 256_000_000  # bytes
+PUBLISHED = ("bundle", "cache", "download")  # where the published files come from
 RECORD = "eegora"  # where `convert` leaves its record in a file's metadata
 
 
@@ -106,9 +109,6 @@ def load_model(
     functions = {task: function for task in TASKS if (function := getattr(code, task))}
     faster: dict[str, Any] = dict(accelerate(loaded.network, place, functions))
     code = replace(code, **faster)
-    tasks = code.tasks(loaded.config)
-    if found is not None and record["source"] in ("bundle", "cache", "download"):
-        tasks = tuple(task for task in tasks if task in found.trained)  # a published head may be random
     return Model(
         spec,
         code,
@@ -116,9 +116,21 @@ def load_model(
         variant=_variant_of(spec, found, loaded.config, str(record["name"])),
         device=place,
         checkpoint=record,
-        tasks=tasks,
+        doubts=_doubts(code.tasks(loaded.config), loaded, found if record["source"] in PUBLISHED else None),
         classes=classes,
     )
+
+
+def _doubts(tasks: tuple[str, ...], loaded: assembly.Loaded, published: Variant | None) -> dict[str, str]:
+    """Say which tasks would go through random parameters, and why: a published file is trained for some tasks only."""
+    found = {task: f"the published checkpoint is not trained to {task}" for task in tasks}
+    if published is None:
+        found = {}
+    for task in published.trained if published else ():
+        found.pop(task, None)
+    if "classify" in tasks and loaded.initialised:
+        found["classify"] = f"its {' and '.join(loaded.initialised)} looks as if it had never been trained"
+    return found
 
 
 def _load(
@@ -133,19 +145,8 @@ def _load(
     """Find and load a checkpoint file; return the network, the record of where it comes from, and its classes."""
     from eegora.checkpoints.fingerprints import known_fingerprint
     from eegora.checkpoints.read import read_metadata
-    from eegora.checkpoints.resolve import locate
 
-    given, place = (None, checkpoint) if isinstance(checkpoint, Elsewhere) else (checkpoint, Elsewhere())
-    found = locate(
-        variant.published if variant else None,
-        given=given,
-        offline=offline,
-        say=_announce,
-        bundle=place.bundle,
-        cache_dir=place.cache_dir,
-        repo=place.repo,
-        revision=place.revision,
-    )
+    found = _located(variant, checkpoint, offline)
     metadata = read_metadata(found.path)
     own = config if config is not None else fields_of(metadata)
     # Reading a large file for its SHA-256 takes as long as loading it: both at once. A wrong one counts before all else.
@@ -171,6 +172,40 @@ def _load(
             if error.code != "no_fingerprint":
                 raise
     return loaded, record, class_names(metadata)
+
+
+def examine(
+    name: str, checkpoint: Path | str | Elsewhere | None, config: Path | None = None, *, offline: bool = False
+) -> tuple[Finding, ...]:
+    """Ask a checkpoint's numbers what its model's folder knows to ask; parameters as in `load_model`."""
+    from eegora.checkpoints.read import read_config, read_metadata, read_tensors
+
+    folder, _, variant = registry.find(name)
+    code = registry.code(folder)
+    if code.examine is None:
+        return ()
+    found = _located(variant, checkpoint, offline)
+    own = read_config(config) if config is not None else fields_of(read_metadata(found.path))
+    beside = read_config(found.config_path) if found.config_path else None
+    reading = assembly.read_as(code, read_tensors(found.path), str(found.path), own, beside)
+    reading.coverage.raise_for(found.path)
+    return code.examine(reading.tensors, reading.config)
+
+
+def _located(variant: Variant | None, checkpoint: Path | str | Elsewhere | None, offline: bool) -> Found:
+    from eegora.checkpoints.resolve import locate
+
+    given, place = (None, checkpoint) if isinstance(checkpoint, Elsewhere) else (checkpoint, Elsewhere())
+    return locate(
+        variant.published if variant else None,
+        given=given,
+        offline=offline,
+        say=_announce,
+        bundle=place.bundle,
+        cache_dir=place.cache_dir,
+        repo=place.repo,
+        revision=place.revision,
+    )
 
 
 def fingerprint(model: Model) -> str:

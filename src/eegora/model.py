@@ -5,7 +5,7 @@ Knows no model by name; what a model computes is in its folder, where its parame
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,8 @@ class Model:
         Where the parameters come from: source, name, sha256, licence.
     tasks : tuple of str
         What this checkpoint can do.
+    doubts : dict of str to str
+        What it could do with parameters that were never trained, each with the reason.
     notes : tuple of str
         What a careful user wants to know about the checkpoint.
 
@@ -75,7 +77,7 @@ class Model:
         variant: str,
         device: Device,
         checkpoint: dict[str, Any],
-        tasks: tuple[str, ...] | None = None,
+        doubts: Mapping[str, str] | None = None,
         classes: tuple[str, ...] = (),
     ) -> None:
         self.spec, self.variant, self.device, self.checkpoint = spec, variant, device, checkpoint
@@ -84,7 +86,8 @@ class Model:
         self.coverage = loaded.coverage
         self.notes: tuple[str, ...] = loaded.notes
         self.classes = classes
-        self.tasks = code.tasks(loaded.config) if tasks is None else tasks
+        self.doubts = dict(doubts or {})
+        self.tasks = tuple(task for task in code.tasks(loaded.config) if task not in self.doubts)
         self.untrained = checkpoint["source"] == "untrained"
         self._code = code
 
@@ -326,6 +329,7 @@ class Model:
         *,
         classes: Sequence[str] = (),
         multilabel: bool = False,
+        allow_untrained: bool = False,
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Classification:
@@ -339,10 +343,18 @@ class Model:
             Names of the classes; default: the checkpoint's own, else ``class 0`` ….
         multilabel : bool
             Sigmoid per class instead of softmax over classes; a head with one output always takes the sigmoid.
+        allow_untrained : bool
+            Let a head that was never trained classify too; the result says so.
+
+        Raises
+        ------
+        CheckpointError
+            ``no_head``; ``untrained_part`` for a head or a channel step that was never trained.
         """
         how = one_way(how)
         windows = self.prepare(source, how, task="classify")
-        logits = self.answer("classify", windows, how, Pace(batch_size, progress))
+        pace = Pace(batch_size, progress)
+        logits = self.answer("classify", windows, how, pace, doubtful=allow_untrained)
         n_classes = logits.shape[-1]
         known = self._code.classes
         named = (
@@ -446,18 +458,26 @@ class Model:
         return np.concatenate(list(self.batches(task, windows, how, pace, **given)))
 
     def batches(
-        self, task: str, windows: Windows, how: Preparation | None, pace: Pace, **given: Any
+        self,
+        task: str,
+        windows: Windows,
+        how: Preparation | None,
+        pace: Pace,
+        *,
+        doubtful: bool = False,
+        **given: Any,
     ) -> Iterator[np.ndarray]:
-        """Yield what `answer` returns, some windows at a time, in order."""
-        run, settings = partial(self.able(task, getattr(self._code, task)), self.network), self._settings(how)
+        """Yield what `answer` returns, some windows at a time, in order. With `doubtful` also by parameters never trained."""
+        function = self.able(task, getattr(self._code, task), doubtful=doubtful)
+        run, settings = partial(function, self.network), self._settings(how)
         return run_portions(self._code, task, run, windows, settings, self.device, pace, given)
 
     def outlook(self, task: str, windows: Windows, how: Preparation | None = None, n_draws: int = 1) -> Outlook:
         """Return what running a task on these windows means, with an estimate of time where the model counts its work."""
         return outlook(self._code, task, windows, self._settings(how), self.device, n_draws)
 
-    def able(self, task: str, function: Callable[..., Any] | None) -> Callable[..., Any]:
-        """Return a task's function, or say which models or checkpoints have it."""
+    def able(self, task: str, function: Callable[..., Any] | None, *, doubtful: bool = False) -> Callable[..., Any]:
+        """Return a task's function, or say which models or checkpoints have it; `doubtful`: with random parameters too."""
         if function is None:
             able = [spec.name for spec in registry.specs().values() if task in spec.tasks]
             raise UsageError(
@@ -465,7 +485,13 @@ class Model:
                 f"{self.spec.title} does not {task}; models that do: {', '.join(able) or 'none'}",
                 hint="--model with one of them",
             )
-        if task not in self.tasks:
+        if task in self.doubts and not doubtful:
+            raise CheckpointError(
+                "untrained_part",
+                f"{self.checkpoint['name']}: {self.doubts[task]}; what it would {task} means nothing",
+                hint=f"--checkpoint FILE with one that was fine-tuned to {task}; or --allow-untrained to see it all the same",
+            )
+        if task not in (*self.tasks, *self.doubts):
             raise CheckpointError(
                 "no_head",
                 f"{self.checkpoint['name']} has no trained head to {task}; it can {', '.join(self.tasks)}",
@@ -474,6 +500,12 @@ class Model:
                 else "--checkpoint with the published file",
             )
         return function
+
+    def _warnings(self, task: str) -> tuple[str, ...]:
+        """Return that the numbers of a task mean nothing, where they do not."""
+        if self.untrained:
+            return (UNTRAINED,)
+        return (f"untrained: {self.doubts[task]}; the numbers mean nothing",) if task in self.doubts else ()
 
     def _ways_on(self, error: ChannelError) -> ChannelError:
         """Name what a user can type about missing electrodes: skip them, or a recipe that takes what there is."""
@@ -491,12 +523,12 @@ class Model:
             variant=self.variant,
             task=task,
             checkpoint=self.checkpoint,
-            untrained=self.untrained,
+            untrained=self.untrained or task in self.doubts,
             recipe=windows.recipe,
             plan=windows.plan,
             not_undone=windows.not_undone,
             device=f"{self.device.name} ({self.device.reason})",
             dtype=self.device.dtype,
-            notes=(*self.notes, *windows.notes, *((UNTRAINED,) if self.untrained else ())),
+            notes=(*self.notes, *windows.notes, *self._warnings(task)),
             options={**windows.choices, **(how.settings if how else {}), **options},
         )

@@ -126,6 +126,23 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What the numbers of a checkpoint say to a question.
+
+    Parameters
+    ----------
+    question, answer : str
+        The answer is a sentence.
+    numbers : dict of str to float
+        What it rests on.
+    """
+
+    question: str
+    answer: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ModelCode:
     """The functions that a model folder offers. None where it has no such task.
 
@@ -171,6 +188,10 @@ class ModelCode:
         Names of a known head's outputs.
     trusted : (fields of the config.json beside a checkpoint, detected config) → the fields to believe, remarks
         None: all of them.
+    tuned : (tensors, config) → {part: its tensors}
+        What only fine-tuning trains, by name, as ``classification head``: a file that was not fine-tuned may hold a random one.
+    examine : (tensors, config) → findings
+        Questions that a checkpoint's numbers answer, asked by `eegora verify`.
     publish : tensors (after renaming) → tensors
         In the layout of the published checkpoints, where renaming alone does not lead there.
     """
@@ -190,6 +211,8 @@ class ModelCode:
     own_input: Callable[[Config], tuple[int | None, int | None]] | None = None
     classes: Callable[[Config], tuple[str, ...]] | None = None
     trusted: Callable[[Config, Config], tuple[dict[str, Any], tuple[str, ...]]] | None = None
+    tuned: Callable[[Stored, Config], Mapping[str, Stored]] | None = None
+    examine: Callable[[Stored, Config], tuple[Finding, ...]] | None = None
     publish: Callable[[Stored], Tensors] | None = None
     drawn: Callable[[Windows, Config], Inputs] | None = None
     own_length: bool = False

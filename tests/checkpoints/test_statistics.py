@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eegora.checkpoints.statistics import tensor_statistics
+from eegora.checkpoints.statistics import looks_initialised, tensor_statistics
 
 NORMAL = torch.randn(64, 48, generator=torch.Generator().manual_seed(0)) / math.sqrt(48)
 UNIFORM = (torch.rand(64, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1) / math.sqrt(48)
@@ -43,3 +43,32 @@ def test_suspicious(tensor: torch.Tensor, words: str) -> None:
 )
 def test_not_suspicious(tensor: torch.Tensor) -> None:
     assert tensor_statistics("w", tensor).suspicious == ()
+
+
+def drawn(*shape: int, bound: float) -> torch.Tensor:
+    return bound * (2 * torch.rand(shape, generator=torch.Generator().manual_seed(0)) - 1)
+
+
+FRESH = {"a.weight": drawn(8, 64, bound=64**-0.5), "a.bias": drawn(8, bound=0.1)}
+GAUSS = torch.randn(8, 64, generator=torch.Generator().manual_seed(0)) / 8
+
+
+@pytest.mark.parametrize(
+    ("part", "initialised"),
+    [
+        (FRESH, True),
+        (FRESH | {"b.weight": drawn(192, 64, bound=(6 / 256) ** 0.5)}, True),  # Glorot's bounds
+        (FRESH | {"b.weight": torch.zeros(3, 8)}, True),
+        (FRESH | {"b.weight": GAUSS}, False),
+        ({"a.weight": GAUSS}, False),
+        ({"a.weight": GAUSS, "a.bias": torch.zeros(8)}, True),
+        ({"a.weight": GAUSS, "a.bias": torch.zeros(8), "b.bias": torch.tensor([0, 1e-3])}, False),
+        ({"scale": torch.ones(1, 4, 1)}, True),
+        ({"scale": torch.tensor([[[1.0], [1.1]]])}, False),
+        ({"a.weight": 2 * FRESH["a.weight"], "a.bias": FRESH["a.bias"]}, False),
+        ({}, False),
+    ],
+    ids=range(11),
+)
+def test_a_part_as_its_initialisation_left_it(part: dict[str, torch.Tensor], initialised: bool) -> None:
+    assert looks_initialised(part) is initialised

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from eegora import assembly, loading, registry
 from eegora.checkpoints import fingerprints
 from eegora.checkpoints.read import read_metadata, sha256_of
+from eegora.checkpoints.rename import new_names
 from eegora.checkpoints.synthetic import synthetic_state_dict
 from eegora.cli.main import main
 from eegora.errors import CheckpointError, UsageError
@@ -174,6 +175,86 @@ def test_a_changed_record_is_noticed(model, tmp_path, capfd, monkeypatch):
     capfd.readouterr()
     assert main(["verify", name, "--checkpoint", file]) == 1
     assert "NOT the recorded one" in capfd.readouterr().out
+
+
+def classifiers():
+    """(model, configuration) of the committed manifests that hold a head, a small one per model."""
+    found = {}
+    for model, path in MANIFESTS:
+        layout, code = find_layout(path.stem, [path.parent]).layout, registry.code(model)
+        names, _ = new_names(layout, code.renames(layout, {}))
+        config = code.detect({new: layout[old][0] for old, new in names.items()})
+        if "classify" in code.tasks(config):
+            found[model] = path
+    return sorted(found.items())
+
+
+@pytest.mark.parametrize("pair", classifiers(), ids=name_of)
+def test_a_random_head_does_not_classify_unless_allowed(pair, tmp_path, capfd):
+    """Biases of 0, as most initialisations leave them."""
+    model, manifest = pair
+    spec, code = registry.specs()[model], registry.code(model)
+    file = make(manifest, tmp_path)
+    trained = loading.load_model(spec.name, checkpoint=file, device="cpu")
+    assert "classify" in trained.tasks
+    assert trained.doubts == {}
+    tensors = load_file(file)
+    reading = assembly.read_as(code, tensors, "test", None, json.loads((tmp_path / "config.json").read_text()))
+    (part,) = [part for name, part in code.tuned(reading.tensors, reading.config).items() if "head" in name]
+    for key in tensors:
+        if any(tensors[key] is value for value in part.values()) and key.endswith("bias"):
+            tensors[key] = torch.zeros_like(tensors[key])
+    save_file({key: value.numpy() for key, value in tensors.items()}, file)
+    ready = loading.load_model(spec.name, checkpoint=file, device="cpu")
+    assert "classify" not in ready.tasks
+    assert "classification head looks as if it had never been trained" in ready.doubts["classify"]
+    windows = own_windows(ready)
+    with pytest.raises(CheckpointError, match="--allow-untrained") as error:
+        ready.classify(windows)
+    assert error.value.code == "untrained_part"
+    said = ready.classify(windows, allow_untrained=True)
+    assert said.provenance.untrained
+    assert any("the numbers mean nothing" in note for note in said.provenance.notes)
+    assert not trained.classify(windows).provenance.untrained
+    assert not ready.embed(windows).provenance.untrained
+    capfd.readouterr()
+    assert main(["verify", spec.name, "--checkpoint", str(file)]) == 0
+    assert "refuses to classify" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_published_files_do_only_what_they_are_trained_for(model):
+    """Their other parts, such as a head that a library put there at random, are doubted whatever is in them."""
+    loaded = assembly.Loaded(None, {}, None)
+    for variant in registry.specs()[model].variants:
+        doubts = loading._doubts((*variant.trained, "classify"), loaded, variant)
+        assert set(doubts) == {"classify"}
+        assert "not trained to classify" in doubts["classify"]
+    assert loading._doubts(("embed", "classify"), loaded, None) == {}
+
+
+def own_windows(ready):
+    """The fixed input in the size that a model's own channel step and head take."""
+    windows = assembly.probe_windows(ready.spec)
+    own = registry.code(registry.find(ready.spec.name)[0]).own_input
+    return assembly._of_own_size(windows, *own(ready.config)) if own else windows
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_a_model_asks_its_checkpoint_is_answered_by_verify(model, tmp_path, capfd):
+    tensors, _, config = published(model)
+    save_file({key: value.numpy() for key, value in tensors.items()}, tmp_path / "x.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    arguments = ["verify", registry.specs()[model].name, "--checkpoint", str(tmp_path / "x.safetensors")]
+    assert main([*arguments, "--json"]) == 0
+    answers = json.loads(capfd.readouterr().out)["findings"]
+    assert bool(answers) is (registry.code(model).examine is not None)
+    assert main(arguments) == 0
+    out = capfd.readouterr().out
+    for answer in answers:
+        assert f"{answer['question']} {answer['answer']}" in out
+        assert answer["question"].endswith("?")
+        assert all(math.isfinite(value) for value in answer["numbers"].values())
 
 
 def test_fingerprint_is_written_into_results(tmp_path, raw):

@@ -36,6 +36,10 @@ def classify(
         list[str] | None, typer.Option(metavar="A,B", help="Names of the classes, in the head's order.")
     ] = None,
     multilabel: Annotated[bool, typer.Option("--multilabel", help="Classes do not exclude each other.")] = False,
+    allow_untrained: Annotated[
+        bool,
+        typer.Option("--allow-untrained", help="Also with a head that was never trained: the numbers mean nothing."),
+    ] = False,
 ) -> None:
     """Classify the windows of a recording."""
     from eegora.stream import Room
@@ -55,13 +59,14 @@ def classify(
             how,
             classes=words(classes),
             multilabel=multilabel,
+            allow_untrained=allow_untrained,
             batch_size=model.batch_size,
             progress=progress,
         )
     result = with_inputs(result, ready, windows, how, output.save_inputs)
     with session.phase("save"):
         result.save(path)
-    session.say_notes(windows, ready)
+    session.say_notes(windows, ready, "classify")
     mean = {name: float(p) for name, p in zip(result.classes, result.probabilities.mean(axis=0), strict=True)}
     session.done(
         {
@@ -69,12 +74,12 @@ def classify(
             "task": "classify",
             "windows": len(windows),
             "mean_probability": mean,
-            "untrained": ready.untrained,
+            "untrained": result.provenance.untrained,
             "channels": windows.plan.to_dicts(),
             "notes": list(result.provenance.notes),
             "timings": session.timings,
         },
         f"{path}: {len(windows)} windows; mean probability "
         + ", ".join(f"{name} {p:.3f}" for name, p in mean.items())
-        + ("; UNTRAINED" if ready.untrained else ""),
+        + ("; UNTRAINED" if result.provenance.untrained else ""),
     )

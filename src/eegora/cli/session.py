@@ -221,14 +221,10 @@ class Session:
             show(electrode_table(windows.ch_names, windows.ch_pos), stderr=True)
         return windows, replace(how, room=replace(room, progress=None))
 
-    def say_notes(self, windows: Windows, model: Model) -> None:
+    def say_notes(self, windows: Windows, model: Model, task: str = "embed") -> None:
         """Repeat the notes of the recording and the checkpoint, and that random parameters were used."""
-        for line in (*model.notes, *windows.notes):
+        for line in model.provenance(task, windows, None).notes:
             self.note(line)
-        if model.untrained:
-            from eegora.provenance import UNTRAINED
-
-            self.note(UNTRAINED)
 
 
 def preparation(options: RecordingOptions) -> Preparation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,13 +34,14 @@ def verify(
 ) -> None:
     """Prove a checkpoint."""
     from eegora.cli.options import ModelOptions
-    from eegora.loading import load_model
+    from eegora.loading import examine, load_model
 
     options = ModelOptions(checkpoint=checkpoint, repo=repo, revision=revision, hf_cache=hf_cache, bundle=bundle)
     ready = load_model(
         model, checkpoint=options.source, config=config, offline=offline, device="cpu", dtype="float64"
     )  # fmt: skip
     found = _findings(ready)
+    found["findings"] = [asdict(answer) for answer in examine(model, options.source, config, offline=offline)]
     if record:
         from eegora.checkpoints.fingerprints import record_fingerprint
 
@@ -76,6 +78,7 @@ def _findings(model: Model) -> dict[str, Any]:
         "renamed": dict(coverage.renamed),
         "dropped": dict(coverage.dropped),
         "config": model.config,
+        "untrained": dict(model.doubts),
         "remarks": list(model.notes),
     }
 
@@ -100,5 +103,9 @@ def _show(found: dict[str, Any], model: Model) -> None:
     typer.echo(line)
     if "recorded_in" in found:
         typer.echo(f"recorded in {found['recorded_in']}")
+    for finding in found["findings"]:
+        typer.echo(f"{finding['question']} {finding['answer']}")
     for remark in found["remarks"]:
         typer.echo(f"note: {remark}")
+    for task, reason in model.doubts.items():
+        typer.echo(f"refuses to {task}: {reason}")

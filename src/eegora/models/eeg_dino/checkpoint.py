@@ -5,12 +5,10 @@ Knows tensor names, configurations and algebra (spec sections 7 and 10); leaves 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from eegora.checkpoints.rename import Rename
 from eegora.errors import CheckpointError, UsageError
@@ -314,35 +312,18 @@ def _copy(tensors: Stored, old: str, out: Tensors, new: str) -> None:
 
 
 def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
-    """Say what no tensor tells but every embedding depends on; and whether the head looks untrained."""
+    """Say what no tensor tells but every embedding depends on."""
     full = complete(config)
     branch = (
         f"the {full['branch']} branch" if full["branch"] else "a branch its file does not name (braindecode: teacher)"
     )
-    found = [f"{full['nhead']} attention heads, {branch}: embeddings of another choice do not compare"]
-    if full["n_classes"] and head_looks_random(plain(tensors)):
-        found.append("the classification head looks as if it had never been trained: its logits are no predictions")
-    return tuple(found)
+    return (f"{full['nhead']} attention heads, {branch}: embeddings of another choice do not compare",)
 
 
-def head_looks_random(tensors: Stored) -> bool:
-    """Say whether the head is as an initialisation leaves it: all biases 0, or all matrices flat between ±1/√n_in.
-
-    The heads in the braindecode repositories are random (spec 5). Training moves the biases, and leaves the interval or
-    bends the distribution; a head of some other initialisation is not recognised.
-    """
-    head = {key: value.double() for key, value in tensors.items() if key.startswith("final_layer.")}
-    biases = [value for key, value in head.items() if key.endswith(".bias")]
-    return not any(b.any() for b in biases) or all(_is_uniform(w) for w in head.values() if w.ndim == 2)
-
-
-def _is_uniform(weight: Tensor) -> bool:
-    bound = 1 / math.sqrt(weight.shape[1])
-    spread = weight.std(correction=0).item() * math.sqrt(3) / bound
-    # Six standard errors of a uniform sample's deviation.
-    return (
-        weight.abs().max().item() <= bound * (1 + 1e-6) and abs(spread - 1) < 6 / math.sqrt(5 * weight.numel()) + 1e-3
-    )
+def tuned(tensors: Stored, config: Config) -> dict[str, Stored]:
+    """Return what the published files may hold at random: the heads in the braindecode repositories are (spec 5)."""
+    head = plain({key: tensors[key] for key in tensors if "final_layer." in key})
+    return {"classification head": head} if head else {}
 
 
 def trusted(fields: Config, detected: Config) -> tuple[dict[str, Any], tuple[str, ...]]:

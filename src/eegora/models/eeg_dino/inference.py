@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from eegora.errors import ChannelError, RecordingError, UsageError
-from eegora.models.eeg_dino import checkpoint
+from eegora.models.eeg_dino import checkpoint, diagnosis
 from eegora.models.eeg_dino.network import EegDino
 from eegora.models.eeg_dino.spec import DERIVATIONS, ORDERS
 from eegora.recordings.channels import nearest_names, same_electrode
@@ -225,6 +225,8 @@ CODE = ModelCode(
     labels=labels,
     classify=classify,
     remarks=checkpoint.remarks,
+    tuned=checkpoint.tuned,
+    examine=diagnosis.examine,
     trusted=checkpoint.trusted,
     publish=checkpoint.plain,
 )

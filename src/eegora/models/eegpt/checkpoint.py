@@ -30,6 +30,7 @@ RENAMES = (
     Rename(r"final_layer\.(?:1\.)?probe([12])\.parametrizations\.weight\.original", r"linear_probe\1.weight", "the same"),
     Rename(r"final_layer\.(?:1\.)?probe([12])\.(weight|bias)", r"linear_probe\1.\2", "the same"),
 )  # fmt: skip
+HEAD_PARTS = ("linear_probe", "head.", "decoder.")
 # Fields that no tensor tells, so that a config.json may.
 UNTOLD = ("num_heads", "profile", "patch_stride", "tail", "channels", "recipe", "use_out_proj", "pooling")
 BARE = Rename(r"((?:summary_token|patch_embed|chan_embed|blocks|norm)(?:\..+)?)", rf"{ENCODER}.\1", "a bare encoder")
@@ -331,3 +332,10 @@ def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
     if config.get("recipe"):
         notes.append(f"shapes of the downstream task {config['recipe']}, outputs: {', '.join(chosen.classes)}")
     return tuple(notes)
+
+
+def tuned(tensors: Stored, config: Config) -> dict[str, Stored]:
+    """Return what the published encoders lack: another library makes both anew, at random, around them."""
+    parts = {"classification head": HEAD_PARTS, "channel step": ("chan_conv.", "chan_scale")}
+    found = {name: {k: tensors[k] for k in tensors if k.startswith(keys)} for name, keys in parts.items()}
+    return {name: part for name, part in found.items() if part}

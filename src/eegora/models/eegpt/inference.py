@@ -435,6 +435,7 @@ CODE = ModelCode(
     classify=classify,
     attention=attention,
     remarks=checkpoint.remarks,
+    tuned=checkpoint.tuned,
     trusted=checkpoint.trusted,
     vocabulary=checkpoint.vocabulary,
     own_input=own_input,

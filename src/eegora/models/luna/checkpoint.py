@@ -15,8 +15,9 @@ from eegora.checkpoints.rename import Rename
 from eegora.errors import CheckpointError
 from eegora.models.luna.network import Luna, hidden_width, theta
 from eegora.models.luna.spec import VOCABULARY
-from eegora.spec import Config, Layout, Shapes, Stored, Tensors
+from eegora.spec import Config, Finding, Layout, Shapes, Stored, Tensors
 
+TABLE_ERROR = 1e-6  # relative: files hold float32
 RENAMES = (
     Rename(r"model\.(.+)", r"\1", "prefix of Lightning files"),
     Rename(r"criterion\..*|loss.*", None, "the training loss"),
@@ -151,13 +152,33 @@ def _encoder_layer(key: str, width: int, hidden: int, attentions: tuple[str, ...
 
 def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
     """Say what is unusual in a checkpoint: rotary constants that are not the formula's."""
-    expected = theta(config["embed_dim"] // config["num_heads"])
-    odd = [
-        key
-        for key, value in tensors.items()
-        if key.endswith("rotary_emb.freqs") and not torch.allclose(value.double(), expected, rtol=1e-6, atol=0)
-    ]
+    odd = [key for key, error in _frequency_errors(tensors, config).items() if error > TABLE_ERROR]
     return (f"{len(odd)} stored rotary tables differ from the formula, which is used: {odd[0]}",) if odd else ()
+
+
+def examine(tensors: Stored, config: Config) -> tuple[Finding, ...]:
+    """Compare the rotary frequencies that a file stores with the formula's, which the network takes (spec sections 4.7, 9)."""
+    errors = _frequency_errors(tensors, config)
+    question, depth = "Are the stored rotary frequencies the formula's?", config["depth"]
+    if not errors:
+        return (Finding(question, f"none of the {depth} blocks stores a table; the formula's is used"),)
+    worst = max(errors.values())
+    equal = sum(error <= TABLE_ERROR for error in errors.values())
+    answer = f"{equal} of {len(errors)} tables are, within {TABLE_ERROR:g}; {depth} blocks"
+    return (Finding(question, answer, {"largest_relative_error": worst}),)
+
+
+def _frequency_errors(tensors: Stored, config: Config) -> dict[str, float]:
+    """Return how far each stored table of rotary frequencies is from the formula's, relatively."""
+    expected = theta(config["embed_dim"] // config["num_heads"])
+    keys = [key for key in tensors if key.endswith("rotary_emb.freqs")]
+    return {key: ((tensors[key].double() - expected) / expected).abs().max().item() for key in keys}
+
+
+def tuned(tensors: Stored, config: Config) -> dict[str, Stored]:
+    """Return what no published file holds and fine-tuning adds."""
+    head = {key: tensors[key] for key in tensors if key.startswith("classifier.")}
+    return {"classification head": head} if head else {}
 
 
 def fold(tensors: Stored, config: Config) -> Tensors:

@@ -164,4 +164,6 @@ CODE = ModelCode(
     classify=classify,
     attention=attention,
     remarks=checkpoint.remarks,
+    tuned=checkpoint.tuned,
+    examine=checkpoint.examine,
 )
