@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PROBE_NAMES = tuple("Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 A1 A2 Fz Cz Pz".split())
 QUICK = {"steps": 2, "seed": 0}  # call settings of models that sample: enough to reach every parameter
+FAR = 1000  # times what the tensors tell, or 1: no configuration means that
 TURNED = "transposed."  # prefix of matrices that a layout stores input-first
 CONSTANT = "constant"  # the layout's rule for tensors that a file may leave out
 
@@ -196,6 +197,14 @@ def _configured(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Lay the given fields over what was detected, as far as the model believes those of a config.json."""
     notes: tuple[str, ...] = ()
+    for key, value in doubtful.items():  # before a layout of that size is made
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and isinstance(detected.get(key), int) and abs(value) > FAR * max(detected[key], 1):
+            raise CheckpointError(
+                "bad_config",
+                f"the config.json beside the checkpoint says {key} = {value}; the tensors tell {detected[key]}",
+                hint="remove it, or give your own with --config",
+            )
     agreeing = [key for key, value in doubtful.items() if key in detected and detected[key] == value]
     if doubtful and not agreeing:
         notes = ("the config.json beside the checkpoint is not of this model: it was not used",)
@@ -307,7 +316,7 @@ def assembled(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
     state = _in_number_format(code.fold(found, config), getattr(torch, dtype), lambda: release(found))
     network.load_state_dict(state, strict=True, assign=True)
     network.eval().requires_grad_(False)
-    remarks = code.remarks(found, config) if code.remarks else ()
+    remarks = (*_remarks(reading, dtype), *(code.remarks(found, config) if code.remarks else ()))
     tuned = code.tuned(found, config) if code.tuned else {}
     initialised = tuple(name for name, part in tuned.items() if looks_initialised(part))
     doubts = (f"its {name} looks as if it had never been trained" for name in initialised)
@@ -320,6 +329,33 @@ def _made_up(code: ModelCode, reading: Reading) -> bool:
     olds = {new: old for old, new in reading.coverage.renamed.items()}
     layout = {olds.get(key, key): entry for key, entry in code.layout(reading.config).items()}
     return is_synthetic({olds.get(key, key): value for key, value in reading.tensors.items()}, layout)
+
+
+def _remarks(reading: Reading, dtype: str) -> tuple[str, ...]:
+    """Say what is unusual in any model's file: fewer digits than are computed with, matrices of one value, biases of 0.
+
+    Raises
+    ------
+    CheckpointError
+        ``empty_checkpoint`` if no matrix holds more than one value.
+    """
+    found, flat = reading.tensors, reading.coverage.flat
+    kinds = {key: tensor for key, tensor in found.items() if tensor.ndim > 1 and tensor.numel() > 1}
+    if kinds and len(flat) == len(kinds):
+        raise CheckpointError(
+            "empty_checkpoint",
+            f"each of the {len(flat)} matrices holds one value throughout ({flat[0]} …): nothing was ever stored in this file",
+            hint="fetch or save it again",
+        )
+    halves = sorted({str(t.dtype).removeprefix("torch.") for t in found.values()} & {"float16", "bfloat16"})
+    notes = [f"stored as {' and '.join(halves)}, computed in {dtype}"] if halves and dtype not in halves else []
+    if flat:
+        more = f" and {len(flat) - 1} more" if len(flat) > 1 else ""
+        notes.append(f"{flat[0]}{more} of {len(kinds)} matrices hold one value throughout: as if never filled")
+    biases = [tensor for key, tensor in found.items() if key.endswith("bias")]
+    if len(biases) > 1 and not any(bias.any() for bias in biases):
+        notes.append("every bias is 0, as before any training")
+    return tuple(notes)
 
 
 def _in_number_format(folded: Tensors, number: torch.dtype, forget: Callable[[], None]) -> Tensors:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 
 import pytest
 
 from eegora import registry
+from eegora.checkpoints.published import Published
+from eegora.checkpoints.resolve import fetch
+from eegora.cli.fetch import _bar
 from eegora.cli.main import main
 from eegora.report.tables import checkpoint_markdown
 
@@ -75,3 +79,26 @@ def test_table_of_published_checkpoints() -> None:
             if variant.published is not None:
                 assert variant.published.licence in text
                 assert f"`{variant.published.repos[0]}`" in text
+
+
+def test_progress_is_shown_on_a_terminal_and_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr("sys.stderr", stream)
+        with _bar("what") as watch:
+            watch(0, 4_000_000)
+            watch(1_000_000, 4_000_000)
+            watch(4_000_000, 4_000_000)
+        assert ("what" in stream.getvalue() and "4.0/4.0 MB" in stream.getvalue()) is shown, stream.getvalue()
+
+
+def test_the_client_tells_progress_from_nothing_to_all(hub: Hub, tmp_path: Path) -> None:
+    hub.files["one/model", "w"] = CONTENT * 300
+    steps: list[tuple[int, int]] = []
+    place = Published(("one/model",), ("w",), "MIT", 1)
+    fetch(place, cache_dir=tmp_path, watch=lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (len(CONTENT) * 300, len(CONTENT) * 300)
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)

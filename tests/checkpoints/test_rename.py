@@ -104,3 +104,11 @@ def test_nothing_wanted_takes_what_there_is() -> None:
     found, coverage = rename(tensors(empty=torch.ones(0)), RULES, None)
     assert list(found) == ["a", "head.w", "empty"]
     assert coverage.problems == ()
+
+
+def test_matrices_of_one_value_fit_and_are_named() -> None:
+    found, coverage = rename(tensors(a=torch.full((2, 3), 0.5)), RULES, WANTED)
+    assert coverage.problems == ()
+    assert coverage.flat == ("a",)
+    assert list(found) == ["a", "head.w"]
+    assert rename(tensors(a=torch.arange(6.0).view(2, 3)), RULES, WANTED)[1].flat == ()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from eegora.checkpoints.bundle import add_to_bundle
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.resolve import fetch, resolve
 from eegora.errors import CheckpointError, HubError, UsageError
@@ -367,7 +368,8 @@ def test_bundle_round_trip(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyP
         "revision": COMMIT,
         "size": len(CONTENT),
     }
-    assert sorted(p.name for p in bundle.rglob("*") if p.is_file()) == ["bundle.json", "config.json", "w.safetensors"]
+    names = [".bundle.json.lock", "bundle.json", "config.json", "w.safetensors"]
+    assert sorted(p.name for p in bundle.rglob("*") if p.is_file()) == names
 
     monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
     monkeypatch.setenv("EEGORA_BUNDLE", str(bundle))
@@ -388,6 +390,21 @@ def test_bundle_keeps_what_it_has(hub: Hub, tmp_path: Path) -> None:
         "One--Model/w.safetensors",
         "other--model/v.safetensors",
     ]
+
+
+def test_bundle_filled_by_several_at_once_loses_no_entry(tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(CONTENT)
+
+    def add(i: int) -> None:
+        add_to_bundle(tmp_path / "bundle", tmp_path / "w", "w", {"repo": f"a/m{i}", "sha256": SHA256})
+
+    threads = [threading.Thread(target=add, args=(i,)) for i in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = json.loads((tmp_path / "bundle" / "bundle.json").read_text())["files"]
+    assert sorted(found) == sorted(f"a--m{i}/w" for i in range(16))
 
 
 def test_bundle_that_was_damaged_on_the_way(hub: Hub, tmp_path: Path) -> None:
@@ -442,7 +459,7 @@ print(fetch(Published(("One/Model",), ("w.safetensors",), "MIT", 1), {str(tmp_pa
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out.strip(), err) == (0, sha256, "")
     left = sorted(p.name for p in (tmp_path / "bundle").rglob("*") if p.is_file())
-    assert left == ["bundle.json", "w.safetensors"]
+    assert left == [".bundle.json.lock", "bundle.json", "w.safetensors"]
     assert not list((tmp_path / "hf-home").rglob("*.incomplete"))
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
+from safetensors.torch import save_file as save_file_torch
 
 from eegora import assembly, loading, registry
 from eegora.checkpoints import fingerprints
@@ -175,6 +176,100 @@ def test_a_changed_record_is_noticed(model, tmp_path, capfd, monkeypatch):
     capfd.readouterr()
     assert main(["verify", name, "--checkpoint", file]) == 1
     assert "NOT the recorded one" in capfd.readouterr().out
+
+
+def attacked(model, how):
+    """Tensors of the smallest configuration, tampered with."""
+    tensors, _, config = published(model)
+    matrices = [key for key, t in tensors.items() if t.ndim > 1 and t.numel() > 1]
+    oblong = next(key for key in matrices if tensors[key].ndim == 2 and len(set(tensors[key].shape)) > 1)
+    last = matrices[-1]
+    if how == "half of it":
+        return {key: tensors[key] for key in list(tensors)[: len(tensors) // 2]}, config
+    if how == "transposed":
+        return tensors | {oblong: tensors[oblong].T.contiguous()}, config
+    if how == "a NaN":
+        return tensors | {last: tensors[last].index_fill(0, torch.tensor([0]), math.nan)}, config
+    if how == "of no numbers":
+        return tensors | {last: tensors[last].to(torch.int32)}, config
+    if how == "one tensor more":
+        return tensors | {"somewhere.else.weight": torch.ones(3)}, config
+    if how == "all zero":
+        return {key: torch.zeros_like(value) for key, value in tensors.items()}, config
+    if how == "all one value":
+        return {key: torch.full_like(value, 0.1) for key, value in tensors.items()}, config
+    raise AssertionError(how)
+
+
+@pytest.mark.parametrize(
+    "how", "half of it,transposed,a NaN,of no numbers,one tensor more,all zero,all one value".split(",")
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_checkpoint_that_was_tampered_with_is_refused(model, how, tmp_path, capfd):
+    tensors, config = attacked(model, how)
+    save_file({key: value.numpy() for key, value in tensors.items()}, tmp_path / "x.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for command in ("verify", "convert"):
+        model_name = registry.specs()[model].name
+        where = ["--checkpoint", str(tmp_path / "x.safetensors")]
+        arguments = ["verify", model_name, *where]
+        if command == "convert":
+            arguments = ["convert", where[1], "-o", str(tmp_path / "y.safetensors"), "--model", model_name]
+        if command == "convert" and how.startswith("all"):
+            continue  # converts what is there; nothing is computed with it
+        assert main(arguments) in (2, 3)
+        out, err = capfd.readouterr()
+        assert (out, err.count("\n")) == ("", 1), err
+        assert not (tmp_path / "y.safetensors").exists()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_odd_but_fits_is_said_in_every_result(model, tmp_path, raw):
+    """Layers that nobody filled, biases as before training, half precision."""
+    tensors, _, config = published(model)
+    last = [key for key, t in tensors.items() if t.ndim == 2 and min(t.shape) > 1][-1]
+    flat = tensors | {last: torch.zeros_like(tensors[last])}
+    silent = {k: torch.zeros_like(t) if k.endswith("bias") else t for k, t in tensors.items()}
+    half = {key: value.to(torch.bfloat16) for key, value in tensors.items()}
+    code = registry.code(model)
+    for changed, words in ((flat, "as if never filled"), (silent, "every bias is 0"), (half, "stored as bfloat16")):
+        reading = assembly.read_as(code, changed, "test", config)
+        reading.coverage.raise_for("test")
+        assert any(words in note for note in assembly.assembled(code, reading, "float32").notes), words
+    notes = assembly.assembled(code, assembly.read_as(code, tensors, "test", config), "float32").notes
+    assert not any(words in note for note in notes for words in ("never filled", "every bias", "stored as"))
+    save_file_torch(half, tmp_path / "x.safetensors")
+    ready = loading.load_model(model, checkpoint=tmp_path / "x.safetensors", config=config, device="cpu")
+    assert any("stored as bfloat16, computed in float32" in note for note in ready.embed(raw).provenance.notes)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_layer_of_number_999999999_is_one_layer_too_many(model):
+    """And not a thousand million of them, for each of which a layout would be made."""
+    tensors, _, config = published(model)
+    code = registry.code(model)
+    stacks = sorted({re.split(r"\.\d+\.", key)[0] for key in tensors if re.search(r"(blocks|layers)\.\d+\.", key)})
+    assert stacks
+    for stack in stacks:
+        key = next(key for key in tensors if key.startswith(f"{stack}.0."))
+        more = tensors | {key.replace(f"{stack}.0.", f"{stack}.999999999."): tensors[key]}
+        with pytest.raises(CheckpointError) as error:
+            assembly.read_as(code, more, "test", config).coverage.raise_for("test")
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_config_json_that_asks_for_a_thousand_million_is_refused(model, tmp_path):
+    tensors, _, config = published(model)
+    code = registry.code(model)
+    detected = assembly.read_as(code, tensors, "test").config
+    numbers = [key for key, value in detected.items() if isinstance(value, int) and not isinstance(value, bool)]
+    assert numbers
+    for key in numbers:
+        with pytest.raises(CheckpointError) as error:
+            assembly.read_as(code, tensors, "test", None, {**config, key: 10**9})
+        assert error.value.code == "bad_config"
+        assert key in str(error.value)
 
 
 def classifiers():
@@ -353,7 +448,7 @@ print(loading, peak() - before, sum(p.numel() for p in parameters), int("torch._
 
 
 def test_peak_memory_of_loading_a_large_file(tmp_path):
-    """A file of zeros, of which the disk holds nothing: folded matrices are made beside it, not on top of all of it."""
+    """A file of almost only zeros, of which the disk holds little: folded matrices are made beside it, not on top of all of it."""
     model, config = largest()
     file = tmp_path / "large.safetensors"
     entries, n_bytes = {}, 0
@@ -366,6 +461,9 @@ def test_peak_memory_of_loading_a_large_file(tmp_path):
     with file.open("wb") as out:
         out.write(len(head).to_bytes(8, "little") + head)
         out.truncate(8 + len(head) + n_bytes)
+        for entry in entries.values():  # or it would be refused as never filled
+            out.seek(8 + len(head) + entry["data_offsets"][0])
+            out.write(b"\0\0\x80\x3f")
     command = [sys.executable, "-c", MEASURE, model, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loading, using, n_numbers, compiler = map(int, done.stdout.split())

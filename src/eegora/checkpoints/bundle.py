@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from eegora.checkpoints.hub import one_at_a_time
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.read import sha256_of
 from eegora.checkpoints.write import write_whole
@@ -70,9 +71,10 @@ def add_to_bundle(bundle: Path, source: Path, file: str, entry: Mapping[str, Any
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda temporary: _copy_checked(source, temporary, str(entry["sha256"])))
-        entries = dict(sorted({**_contents(bundle), name: {**entry, "size": path.stat().st_size}}.items()))
-        text = json.dumps({"files": entries}, indent=2) + "\n"
-        write_whole(bundle / CONTENTS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        with one_at_a_time(bundle / f".{CONTENTS}.lock"):
+            entries = dict(sorted({**_contents(bundle), name: {**entry, "size": path.stat().st_size}}.items()))
+            text = json.dumps({"files": entries}, indent=2) + "\n"
+            write_whole(bundle / CONTENTS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise CheckpointError("cannot_store", f"{bundle}: cannot hold {name} ({error.strerror or error})") from None
     return path

@@ -132,6 +132,15 @@ def download_beside(published: Published, repo: str, file: str, cache: Path) -> 
             raise _failed(hub, error, f"{repo}/{file}", cache) from None
 
 
+@contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Keep other processes out as long as this one holds a lock file, by the client's own means."""
+    with _client():
+        from huggingface_hub.utils import WeakFileLock
+    with WeakFileLock(lock):
+        yield
+
+
 def _ask(hub: Any, published: Published, repo: str, file: str, cache: Path, **options: Any) -> Any:
     return hub.hf_hub_download(
         repo, file, revision=published.revision, cache_dir=cache, endpoint=endpoint(), library_name="eegora",

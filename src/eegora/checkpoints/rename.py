@@ -63,6 +63,8 @@ class Coverage:
         Not a floating-point number format.
     non_finite : tuple of str
         They hold NaN or infinity.
+    flat : tuple of str
+        Matrices that hold one value throughout; suspicious, but they fit.
     doubled : dict of str to tuple of str
         Our name → the several names of the file that lead to it.
     """
@@ -75,6 +77,7 @@ class Coverage:
     wrong_shape: Mapping[str, tuple[Shape, Shape]] = field(default_factory=dict)
     wrong_dtype: Mapping[str, str] = field(default_factory=dict)
     non_finite: tuple[str, ...] = ()
+    flat: tuple[str, ...] = ()
     doubled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -155,7 +158,9 @@ def rename(
     wrong_dtype = {key: dtype for key, dtype in dtypes.items() if dtype not in FLOATS}
     doubled = {new: tuple(old) for new, old in olds.items() if len(old) > 1}
     bad = wrong_shape.keys() | wrong_dtype.keys() | doubled.keys()
-    non_finite = tuple(key for key, tensor in present.items() if key not in bad and not _finite(tensor))
+    extremes = {key: _extremes(tensor) for key, tensor in present.items() if key not in bad}
+    non_finite = tuple(key for key, values in extremes.items() if not all(map(isfinite, values)))
+    flat = (key for key, (low, high) in extremes.items() if low == high)
     used = tuple(key for key in present if key not in bad and key not in non_finite)
     coverage = Coverage(
         used=used,
@@ -166,6 +171,7 @@ def rename(
         wrong_shape=wrong_shape,
         wrong_dtype=wrong_dtype,
         non_finite=non_finite,
+        flat=tuple(key for key in flat if present[key].ndim > 1 and present[key].numel() > 1),
         doubled=doubled,
     )
     return ({} if coverage.problems else present), coverage
@@ -205,9 +211,10 @@ def _followed(keys: Iterable[str], renames: Sequence[Rename]) -> dict[str, tuple
     return out
 
 
-def _finite(tensor: torch.Tensor) -> bool:
-    """Tell whether all values are finite; the extremes carry NaN, and need no second array as large as the tensor."""
-    return tensor.numel() == 0 or all(isfinite(extreme.item()) for extreme in tensor.aminmax())
+def _extremes(tensor: torch.Tensor) -> tuple[float, float]:
+    """Return the lowest and highest value: they carry NaN, and need no second array as large as the tensor."""
+    low, high = tensor.aminmax() if tensor.numel() else (tensor.new_zeros(()), tensor.new_ones(()))
+    return low.item(), high.item()
 
 
 def _first(keys: Iterable[str]) -> str:

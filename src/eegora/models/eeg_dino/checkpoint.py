@@ -198,8 +198,9 @@ def detect(shapes: Shapes) -> dict[str, Any]:
         slots, bins = (shape(f"patch_embedding.{name}.weight")[1] for name in ("channel_embedding", "spectral_proj.0"))
         found = {
             "emb_dim": width,
-            "n_layer": 1
-            + max(int(key.split("encoder_layers.")[1].split(".")[0]) for key in shapes if "layers." in key),
+            "n_layer": len(
+                {key.split("encoder_layers.")[1].split(".")[0] for key in shapes if "encoder_layers." in key}
+            ),
             "dim_feedforward": shape("encoder_layers.0.mlp.fc1.weight")[0],
             "conv": [kernel[0] for kernel in kernels],
             "kernels": [kernel[-1] for kernel in kernels],
