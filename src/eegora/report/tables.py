@@ -133,6 +133,18 @@ def coverage_table(coverage: Coverage) -> Table:
     return table
 
 
+def device_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a row per device and number format: its time, and how far its answer is from the first one's."""
+    columns = ("seconds", "r", "RMSE", "max abs", "of a scale of")
+    table = _table(f"{title}: against the first", "device", "format", *columns, "float32 agrees", right=columns)
+    for row in rows:
+        numbers = ("–" if row[key] is None else f"{row[key]:.4g}" for key in ("rmse", "max_abs", "scale"))
+        r = "–" if row["r"] is None else f"{row['r']:.9f}"
+        verdict = {True: "yes", False: "no", None: "–"}[row["agrees"]]
+        table.add_row(row["device"], row["dtype"], f"{row['seconds']:.3f}", r, *numbers, verdict)
+    return table
+
+
 def parts_table(parts: Mapping[str, int]) -> Table:
     """Return how many numbers each part of a checkpoint has."""
     table = _table("parts", "part", "numbers", "share", right=("numbers", "share"))
