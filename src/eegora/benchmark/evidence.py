@@ -1,67 +1,162 @@
-"""A benchmark's figures as a file and as lines of text. Computes nothing."""
+"""A benchmark's figures as one file per machine, as lines of text, and two machines side by side. Measures nothing."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eegora.errors import UsageError
+from eegora.results.storage import write_whole
+
+LAYOUT = "eegora-benchmark-1"
+KEYS = ("name", "batch", "channels", "samples", "threads", "device", "dtype")  # what tells rows of one section apart
 
 
-def add(path: Path, machine: dict[str, Any], report: dict[str, Any]) -> None:
-    """Add a report to an evidence file; one of the same model, device, dtype and window takes its place.
+def read(path: Path) -> dict[str, Any]:
+    """Read an evidence file.
 
     Raises
     ------
     UsageError
-        ``bad_output`` if the file holds something else.
+        ``not_found`` or ``bad_figures``.
     """
-    found: dict[str, Any] = {"runs": []}
-    if path.exists():
-        try:
-            found = json.loads(path.read_text())
-            assert isinstance(found["runs"], list)
-        except (ValueError, KeyError, TypeError, AssertionError):
-            raise UsageError(
-                "bad_output", f"{path} is no file of benchmark figures; it was not touched", hint="-o with another name"
-            ) from None
-    runs = [run for run in found["runs"] if _which(run) != _which(report)]
-    whole = {"runs": [*runs, report | {"machine": machine}]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(number, "w") as file:
-        file.write(_compact(whole))
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    if not path.is_file():
+        raise UsageError("not_found", f"{path} is no file", hint="eegora bench -o FILE writes one")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("layout") != LAYOUT:
+        raise UsageError(
+            "bad_figures", f"{path} is no file of benchmark figures; it was not touched", hint="eegora bench -o FILE"
+        )
+    return found
 
 
-def lines(report: dict[str, Any]) -> Iterator[str]:
-    """Say a report in one line per row."""
-    head = f"{report['model']} {'×'.join(map(str, report['shape']))} {report['device']} {report['dtype']}"
-    for row in report["rows"]:
-        ours = row["ms"]["ours"]
-        text = f"{head}, batch {row['batch']}, {row['threads']} threads: {ours['median']:.2f} ms"
-        text += f" ({ours['min']:.2f} to {ours['max']:.2f}), {row['roofline']:.0%} of the product rate"
-        for other in ("plain", "peer"):
-            if other in row["ms"]:
-                times = row[f"against_{other}"]
-                text += f"; {times['ratio']:.2f}× {other} ({times['low']:.2f} to {times['high']:.2f})"
-        if "error_against_float32" in row:
-            text += f"; {row['error_against_float32']:.1e} from float32 on a scale of {row['scale']:.1f}"
-        yield text + f"; differs by {row['max_abs_diff']:.1e}" + ("" if row["quiet"] else "; the machine was busy")
+def put(path: Path, facts: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put sections into a machine's file; one of the same name takes the other's place, what is another machine's goes.
+
+    Parameters
+    ----------
+    path : path
+    facts : dict
+        `machine.facts`.
+    sections : dict of str to dict
+        ``settings``, ``load`` (of the machine, when it began), ``quiet`` and ``rows``.
+
+    Raises
+    ------
+    UsageError
+        ``bad_figures`` if the file holds something else, ``cannot_write``.
+    """
+    kept = read(path) if path.exists() else {}
+    same = all(kept.get("machine", {}).get(key) == facts.get(key) for key in ("cpu", "cores", "gpu", "torch"))
+    whole = {
+        "layout": LAYOUT,
+        "machine": dict(facts),
+        "sections": {**(kept.get("sections", {}) if same else {}), **sections},
+    }
+
+    def write(part: Path) -> None:
+        part.write_text(_compact(whole), encoding="utf-8")
+
+    write_whole(path, write)
 
 
-def _which(report: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(json.dumps(report.get(key)) for key in ("model", "shape", "device", "dtype"))
+def line(section: str, row: Mapping[str, Any]) -> str:
+    """Say a row in one line."""
+    where = [str(row["name"])]
+    shape = f"{row['channels']}×{row['samples']}" if "channels" in row else ""
+    where += [word for word in (shape, row.get("device"), row.get("dtype")) if word and word not in ("cpu", "float32")]
+    where += [f"{key} {row[key]}" for key in ("batch", "threads") if row.get(key) is not None]
+    return f"{', '.join(where)}: {'; '.join(_said(section, row))}" + (
+        "" if row.get("quiet", True) else "; busy machine"
+    )
 
 
-def _compact(whole: dict[str, Any]) -> str:
-    """Write readable JSON with lists of numbers on one line."""
-    import re
+def _said(section: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a row has to say, whatever the section."""
+    if "refused" in row:
+        yield str(row["refused"])
+    if "ms" in row:
+        yield f"{row['ms']['median']:.3g} ms ({row['ms']['min']:.3g} to {row['ms']['max']:.3g})"
+    if "ours_ms" in row:
+        peer = "" if row["peer_ms"] is None else f" against {row['peer_ms']:.4g} of {row['peer']}"
+        yield f"{row['ours_ms']:.4g} ms{peer}"
+    if row.get("ratio") is not None:
+        verdict = (
+            ""
+            if row.get("bar") is None
+            else f" (bar {row['bar']:g}×{'' if row['ratio'] >= row['bar'] else ', missed'})"
+        )
+        yield f"{row['ratio']:.2f}×{verdict}"
+    if row.get("bar_ms") is not None:
+        yield f"bar {row['bar_ms']:g} ms{'' if row['ours_ms'] <= row['bar_ms'] else ', missed'}"
+    if "against_plain" in row:
+        yield f"{row['against_plain']['ratio']:.2f}× unaccelerated"
+    if section == "batch":
+        yield f"{row['windows_per_second']:.4g} windows/s"
+    if "stages" in row:
+        yield ", ".join(f"{stage} {ms['median']:.3g}" for stage, ms in row["stages"].items()) + " ms"
+    if "run_mib" in row:
+        gpu = f", GPU {row['gpu_mib']} MiB" if "gpu_mib" in row else ""
+        yield f"imports {row['after_imports_mib']}, load {row['load_mib']}, run {row['run_mib']} MiB at most{gpu}"
+    if "rmse" in row:
+        yield f"{row['max_abs']:.1e} from float64 at most, RMSE {row['rmse']:.1e}, {row['parameters_mib']} MiB"
+    elif row.get("max_abs_diff") is not None:
+        yield f"differs by {row['max_abs_diff']:.1e}"
+    if row.get("error_against_float32") is not None:
+        yield f"{row['error_against_float32']:.1e} from float32"
+    if row.get("roofline") is not None:
+        yield f"{row['roofline']:.0%} of the product rate"
 
-    text = json.dumps(whole, indent=1)
-    return re.sub(r"\[\s+([-\d.e,\s]+?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text) + "\n"
+
+def beside(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the rows that several machines' files share: what was measured, and each machine's milliseconds.
+
+    Parameters
+    ----------
+    files : sequence of path
+
+    Returns
+    -------
+    list of dict
+        ``section``, ``row`` (in words) and ``ms``, one number or None per file.
+
+    Raises
+    ------
+    UsageError
+        ``not_found``, ``bad_figures``.
+    """
+    found: dict[tuple[str, str], list[float | None]] = {}
+    for i, whole in enumerate(map(read, files)):
+        for section, rows in whole["sections"].items():
+            for row in rows["rows"]:
+                ms = _milliseconds(row)
+                if ms is not None:
+                    found.setdefault((section, _words(row)), [None] * len(files))[i] = ms
+    return [{"section": section, "row": row, "ms": ms} for (section, row), ms in found.items()]
+
+
+def _milliseconds(row: Mapping[str, Any]) -> float | None:
+    value = row["ms"]["median"] if "ms" in row else row.get("ours_ms", row.get("total_ms"))
+    return None if value is None else float(value)
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    """Name a row, the device apart: that is what machines differ in."""
+    return " ".join(
+        f"{'' if key == 'name' else key + ' '}{row[key]}" for key in KEYS if row.get(key) and key != "device"
+    )
+
+
+def _compact(whole: Mapping[str, Any]) -> str:
+    """Write readable JSON with innermost lists on one line."""
+    text = json.dumps(whole, indent=1, ensure_ascii=False)
+    return (
+        re.sub(r"\[[^\[\]{}]*\]", lambda m: re.sub(r"\s+", " ", m[0]).replace("[ ", "[").replace(" ]", "]"), text)
+        + "\n"
+    )

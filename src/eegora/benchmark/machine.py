@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from eegora.benchmark.measure import in_turn, timed
+from eegora.compute.device import Device
 
 QUIET = 0.6  # load per core above which a machine is called busy; a run of ours makes up to one core of it
 
@@ -23,6 +25,7 @@ def facts(device: str = "cpu") -> dict[str, Any]:
     found: dict[str, Any] = {
         "cpu": _cpu(),
         "cores": cores,
+        "threads": torch.get_num_threads(),
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -31,7 +34,7 @@ def facts(device: str = "cpu") -> dict[str, Any]:
         "blas": "MKL" if torch.backends.mkl.is_available() else "other",
         "onednn": torch.backends.mkldnn.is_available(),
         "load": round(load, 2),
-        "quiet": load < QUIET * cores,
+        "quiet": quiet(),
     }
     if device.startswith("cuda"):
         properties = torch.cuda.get_device_properties(torch.device(device))
@@ -47,28 +50,50 @@ def slug(found: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def product_rate(device: str = "cpu", dtype: str = "float32") -> float:
-    """Return the best rate of a large product of matrices, in GFLOP/s, by whichever way `compute` would take."""
+def quiet() -> bool:
+    """Return whether others leave the machine alone just now."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return load < QUIET * (os.cpu_count() or 1)
+
+
+@cache
+def product_rates(device: Device, threads: int | None = None) -> dict[str, float]:
+    """Return the rate of a large product of matrices, in GFLOP/s, by torch's own library and by each way `compute` may take.
+
+    Measured once per process, device, number format and number of threads: it is the ceiling that times are held against.
+
+    Parameters
+    ----------
+    device : Device
+    threads : int or None
+        As torch is set at the time; it only tells measurements apart.
+    """
     import torch
     from torch.nn import functional as F
 
     from eegora.compute.accelerate import number_format
-    from eegora.compute.device import Device
     from eegora.compute.prepacked import Choice, prepack
 
-    place = Device(device, dtype, "benchmark")
-    n = 8192 if device.startswith("cuda") else 1536
-    x, weight = (torch.randn(n, n, dtype=place.torch_dtype, device=device) for _ in range(2))
-    ways = {"plain": lambda: timed(lambda: F.linear(x, weight), lambda: wait(device))}
-    if device == "cpu" and dtype == "float32":
+    gpu = device.name != "cpu"
+    n = 8192 if gpu else 1536
+    x, weight = (torch.randn(n, n, dtype=device.torch_dtype, device=device.name) for _ in range(2))
+    ways = {"plain": lambda: timed(lambda: F.linear(x, weight), lambda: wait(device.name))}
+    if not gpu and device.dtype == "float32":
         layer = torch.nn.Linear(n, n, bias=False).requires_grad_(False)
         prepack(layer, Choice(True, True))
         ways["packed"] = lambda: timed(lambda: layer(x), lambda: None)
-    judged = "cpu" if device == "cpu" and torch.get_num_threads() == 1 else "wall"
-    with torch.inference_mode(), number_format(place):
+    judged = "cpu" if not gpu and threads == 1 else "wall"
+    with torch.inference_mode(), number_format(device):
         found = in_turn(ways, warmup=1, runs=5, judged=judged, seconds=5)
-    best = min(getattr(sample, judged) for times in found.values() for sample in times.samples)
-    return round(2 * n**3 / float(best) / 1e6, 1)
+    best = {way: min(getattr(sample, judged) for sample in times.samples) for way, times in found.items()}
+    return {way: round(2 * n**3 / float(ms) / 1e6, 1) for way, ms in best.items()}
+
+
+def roofline(gflop: float, ms: float, device: Device, threads: int | None = None) -> dict[str, Any]:
+    """Return a row's work, the machine's own rate of products, and the share of it that is reached."""
+    rates = product_rates(device, threads)
+    share = gflop / ms * 1e3 / max(rates.values())
+    return {"gflop": round(gflop, 4), "product_gflops": rates, "roofline": round(share, 3)}
 
 
 def wait(device: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from eegora.benchmark.measure import Sample
@@ -25,6 +27,7 @@ class Peer:
         The interpreter of the peers' environment.
     script : path
         The model folder's ``peer.py``.
+    task : str
     arguments : dict
         For its ``make``.
     device : str
@@ -35,25 +38,35 @@ class Peer:
         ``no_peer`` with what the worker said.
     """
 
-    def __init__(self, python: Path | str, script: Path, arguments: Mapping[str, Any], device: str = "cpu") -> None:
-        command = [str(python), "-W", "ignore", str(WORKER)]
+    def __init__(
+        self, python: Path | str, script: Path, task: str, arguments: Mapping[str, Any], device: str = "cpu"
+    ) -> None:
+        command = [str(python), "-P", "-W", "ignore", str(WORKER)]  # -P: files beside the worker are not its modules
+        # A compiler that peers call for is as slow to start as it is to gain (spec performance.md, section 6).
+        surroundings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        surroundings["TORCHDYNAMO_DISABLE"] = "1"
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=surroundings,
             )
         except OSError as error:
             raise UsageError(
                 "no_peer", f"{python} could not be started: {error}", hint="--peers with a Python interpreter"
             ) from error
         try:
-            self.facts = self._ask("make", peer=str(script), arguments=dict(arguments), device=device)
+            self.facts = self._ask("make", peer=str(script), task=task, arguments=dict(arguments), device=device)
         except UsageError:
             self.close()
             raise
 
-    def feed(self, x: Path, threads: int, tf32: bool = False) -> None:
-        """Give it an input, as a .npy file."""
-        self._ask("feed", x=str(x), threads=threads, tf32=tf32)
+    def feed(self, inputs: Path, threads: int, tf32: bool = False) -> None:
+        """Give it inputs, as a .npz file."""
+        self._ask("feed", inputs=str(inputs), threads=threads, tf32=tf32)
 
     def run(self) -> Sample:
         """Make one run."""
@@ -102,3 +115,9 @@ class Peer:
                 hint="--peers with the Python of an environment that holds the peer",
             )
         return dict(answer)
+
+
+def peer_module(folder: str) -> ModuleType | None:
+    """Return a model folder's ``peer`` module, or None if it has none."""
+    place = Path(str(import_module(f"eegora.models.{folder}").__file__))
+    return import_module(f"eegora.models.{folder}.peer") if place.with_name("peer.py").exists() else None

@@ -1,8 +1,10 @@
 """A peer, timed in its own environment: reads requests, one JSON line each, from its standard input and answers on its output.
 
-Runs as a script there, so it imports nothing of this package; how a peer's network is made is in the model folder's ``peer.py``.
+Runs as a script there, so it imports nothing of this package; how a peer's network is made and called is in the model folder's
+``peer.py``.
 """
 
+import importlib.metadata
 import json
 import runpy
 import sys
@@ -24,28 +26,28 @@ def main() -> None:
         out.flush()
 
 
-def make(state, peer, arguments, device):  # type: ignore[no-untyped-def]
+def make(state, peer, task, arguments, device):  # type: ignore[no-untyped-def]
     """Build the peer's network."""
     import torch
 
     torch.manual_seed(0)
-    state["peer"] = runpy.run_path(peer)
-    network = state["peer"]["make"](**arguments).eval().requires_grad_(False).to(device)
-    state |= {"network": network, "device": device}
-    package = state["peer"]["PACKAGE"]
-    from importlib.metadata import version
-
-    return {"package": package, "version": version(package), "torch": torch.__version__}
+    code = runpy.run_path(peer)
+    network = code["make"](task, **arguments).eval().requires_grad_(False).to(device)
+    state |= {"peer": code, "task": task, "network": network, "device": device}
+    package = code["PACKAGES"][task]
+    return {"package": package, "version": importlib.metadata.version(package), "torch": torch.__version__}
 
 
-def feed(state, x, threads, tf32=False):  # type: ignore[no-untyped-def]
-    """Take an input file (.npy) and a number of threads."""
+def feed(state, inputs, threads, tf32):  # type: ignore[no-untyped-def]
+    """Take inputs (a .npz file), a number of threads, and whether products may be rounded to TF32."""
     import numpy as np
     import torch
 
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-    state["x"] = torch.from_numpy(np.load(x)).to(state["device"])
+    with np.load(inputs) as file:
+        state["inputs"] = {key: torch.from_numpy(file[key]).to(state["device"]) for key in file.files}
+    state["arguments"] = state["peer"]["arguments"](state["inputs"], state["task"])
     return {}
 
 
@@ -58,17 +60,18 @@ def run(state):  # type: ignore[no-untyped-def]
         if cuda:
             torch.cuda.synchronize()
         cpu, wall = time.process_time(), time.perf_counter()
-        state["output"] = state["network"](state["x"])
+        state["output"] = state["network"](**state["arguments"])
         if cuda:
             torch.cuda.synchronize()
     return {"wall": (time.perf_counter() - wall) * 1e3, "cpu": (time.process_time() - cpu) * 1e3}
 
 
 def save(state, path):  # type: ignore[no-untyped-def]
-    """Write the last output, in the shape that our `embed` gives."""
+    """Write the last output, in the shape that ``comparable`` gives ours."""
     import numpy as np
 
-    np.save(path, state["peer"]["embedding"](state["output"]).float().cpu().numpy())
+    found = state["peer"]["result"](state["output"], state["inputs"], state["task"])
+    np.save(path, found.float().cpu().numpy())
     return {}
 
 

@@ -40,7 +40,7 @@ def _add_commands() -> None:
     """Hang every command into the app; each imports what it needs when it runs."""
     from eegora.cli import (
         attention,
-        benchmark,
+        bench,
         check,
         classify,
         convert,
@@ -59,7 +59,7 @@ def _add_commands() -> None:
     )
 
     checkpoints = (fetch, verify, inspect, convert)
-    proof = (parity, benchmark)
+    proof = (parity,)
     for command in (
         models,
         check,
@@ -75,6 +75,7 @@ def _add_commands() -> None:
         *proof,
     ):
         command.add_to(app)
+    app.add_typer(bench.app, name="bench")
     app.add_typer(recipe.app, name="recipe")
 
 

@@ -1,0 +1,98 @@
+"""Where the time of one whole use goes: read, prepare, pack, forward, save. Needs MNE, which it imports when it runs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eegora.benchmark.measure import Sample, Times, in_turn, timed
+from eegora.benchmark.subject import SEED, Subject
+from eegora.benchmark.sweeps import Plan
+from eegora.compute.batching import in_batches
+from eegora.compute.device import choose_device
+from eegora.model import Model
+from eegora.preparation import Preparation
+
+if TYPE_CHECKING:
+    from eegora.results.embeddings import Embeddings
+    from eegora.signal import Signal
+    from eegora.windows import Windows
+
+SECONDS, QUICK_SECONDS = 300.0, 20.0
+
+
+def stages(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield a row per model: milliseconds of each stage of embedding a synthetic recording, and of all.
+
+    The stages are taken in turn, so that each is measured with warm caches.
+    """
+    import torch
+
+    from eegora.recordings.synthetic import synthetic_raw
+    from eegora.recordings.write import save_raw
+
+    seconds = QUICK_SECONDS if plan.quick else SECONDS
+    before = torch.get_num_threads()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = save_raw(synthetic_raw(seconds, SEED), Path(folder) / "recording_raw.fif")
+            for name in plan.names:
+                for threads in plan.threads[:1]:
+                    torch.set_num_threads(threads)
+                    yield {"recording_seconds": seconds, "threads": threads} | _row(name, path, plan)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _row(name: str, path: Path, plan: Plan) -> dict[str, Any]:
+    from eegora.recordings.read import load_signal
+
+    subject = Subject(plan.what(name), choose_device(plan.device, plan.dtypes[0]), plan.checkpoint)
+    subject.accelerate()
+    model = _model(subject)
+    signal: Signal = load_signal(path)[0]
+    how = Preparation(missing="skip")
+    windows: Windows = model.prepare(signal, how)
+    packed = subject.code.packed("embed", windows, subject.config)
+    embeddings: Embeddings = model.embed(windows)
+    ways: dict[str, Callable[[], Any]] = {
+        "read": lambda: load_signal(path),
+        "prepare": lambda: model.prepare(signal, how),
+        "pack": lambda: subject.code.packed("embed", windows, subject.config),
+        "forward": lambda: list(in_batches(subject.run, packed, subject.device)),
+        "save": lambda: embeddings.save(path.with_name(f"{name}.parquet")),
+    }
+
+    def way(work: Callable[[], Any]) -> Callable[[], Sample]:
+        return lambda: timed(work)
+
+    rounds = {stage: way(work) for stage, work in ways.items()}
+    times = in_turn(rounds, warmup=1, runs=plan.runs, judged="wall", seconds=plan.seconds)
+    return {
+        "name": name,
+        "device": subject.device.name,
+        "dtype": subject.device.dtype,
+        "windows": len(windows),
+        "stages": {stage: found.record() for stage, found in times.items()},
+        "total_ms": round(_total(times), 3),
+    }
+
+
+def _total(times: dict[str, Times]) -> float:
+    return sum(found.median for found in times.values())
+
+
+def _model(subject: Subject) -> Model:
+    """Return the `Model` of a network that is ready, for what goes on around it."""
+    variant = subject.what.name.removeprefix(f"{subject.spec.name}-")
+    return Model(
+        subject.spec,
+        replace(subject.code, embed=lambda network, inputs: subject.run(inputs)),
+        subject.loaded,
+        variant=variant,
+        device=subject.device,
+        checkpoint={"source": "untrained", "name": f"untrained, seed {SEED}", "seed": SEED},
+    )

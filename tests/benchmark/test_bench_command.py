@@ -1,0 +1,89 @@
+"""`eegora bench`: sections, options, files. What they measure is tested beside it."""
+
+import json
+
+import pytest
+
+from eegora.benchmark import machine, suite
+from eegora.cli import bench
+from eegora.cli.main import main
+
+
+def test_a_section_writes_its_file_charts_and_lines(tmp_path, capsys, name):
+    arguments = ["bench", "latency", name, "--batch", "1", "--threads", "1", "--runs", "2", "--warmup", "1"]
+    assert main([*arguments, "-o", str(tmp_path)]) == 0
+    assert f"latency: {name}" in capsys.readouterr().out
+    slug = machine.slug(machine.facts())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{slug}-latency.png", f"{slug}.json"]
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"][0]["name"] == name
+    assert found["machine"]["cores"] > 0
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """Which sections ran, with which plan, none of them measured."""
+    ran = {}
+
+    def run(name, plan, peers, tell):
+        ran[name] = plan
+        return {"settings": {}, "load": 0.0, "quiet": True, "rows": []}
+
+    monkeypatch.setattr(suite, "run", run)
+    return ran
+
+
+def test_without_a_section_all_run(recorded):
+    assert main(["bench"]) == 0
+    assert list(recorded) == list(suite.SECTIONS) == list(bench.SECTIONS)
+
+
+def test_quick_is_less_of_everything(recorded):
+    assert main(["bench", "--quick"]) == 0
+    assert set(recorded) == set(suite.QUICK)
+    plan = recorded["latency"]
+    assert (plan.quick, plan.runs, plan.threads) == (True, 3, (1,))
+
+
+def test_the_options_reach_the_plan(recorded):
+    main(["bench", "batch", "m", "--threads", "3", "--dtype", "bfloat16,float16", "--set", "a=1"])
+    plan = recorded["batch"]
+    assert (plan.models, plan.threads, plan.dtypes) == (("m",), (3,), ("bfloat16", "float16"))
+    assert (plan.settings, plan.device) == ((("a", 1),), "cpu")
+
+
+def test_a_device_that_is_not_there_is_one_line(capsys):
+    assert main(["bench", "latency", "--device", "cuda:99"]) != 0
+    assert "no_device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "0", "a", "1,-2"])
+def test_bad_numbers_are_refused(text, capsys):
+    assert main(["bench", "latency", "--batch", text]) == 2
+    assert "eegora:" in capsys.readouterr().err
+
+
+def test_a_file_of_something_else_is_found_out_before_the_work(tmp_path, recorded, capsys):
+    (tmp_path / "x.json").write_text("{}")
+    assert main(["bench", "latency", "-o", str(tmp_path / "x.json")]) == 2
+    assert not recorded
+    assert "not touched" in capsys.readouterr().err
+
+
+def test_show_holds_files_beside_each_other(tmp_path, recorded, capsys):
+    from eegora.benchmark import evidence
+
+    row = {"name": "m", "batch": 1, "ms": {"median": 3.0}}
+    for name, ms in (("a", 3.0), ("b", 1.5)):
+        rows = {"settings": {}, "load": 0.0, "quiet": True, "rows": [row | {"ms": {"median": ms}}]}
+        evidence.put(tmp_path / f"{name}.json", {"cpu": name}, {"latency": rows})
+    files = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert main(["bench", "show", *files]) == 0
+    assert "1.5 (2.00×)" in capsys.readouterr().out
+    assert main(["bench", "show", *files, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["ms"] == [3.0, 1.5]
+
+
+def test_the_old_name_is_gone(capsys):
+    assert main(["benchmark"]) == 2
