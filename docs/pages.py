@@ -6,6 +6,7 @@ Everything it prints is the same on every machine: width and colours are fixed b
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -62,6 +63,19 @@ def parity() -> str:
     return "\n\n".join(parts)
 
 
+def benchmarks() -> str:
+    """Return, for every machine with evidence, the rows that were measured beside a peer."""
+    from eegora.benchmark.evidence import LAYOUT
+    from eegora.report.benchmarks import peers_markdown
+
+    parts = []
+    for path in sorted((ROOT / "evidence" / "benchmark").glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("layout") == LAYOUT and "peers" in found["sections"]:
+            parts.append(f"{peers_markdown(found)}\n\n(`evidence/benchmark/{path.name}`)")
+    return "\n\n".join(parts)
+
+
 def commands() -> str:
     """Return the help of every command."""
 
@@ -113,7 +127,7 @@ def checkpoints() -> str:
 def pages() -> dict[Path, str]:
     """Return every generated file with its content."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, make in {"models": models, "recipes": recipes, "parity": parity}.items():
+    for name, make in {"models": models, "recipes": recipes, "parity": parity, "benchmark": benchmarks}.items():
         start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
         before, rest = readme.split(start)
         readme = f"{before}{start}{make()}\n{end}{rest.split(end, 1)[1]}"
