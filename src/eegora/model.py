@@ -163,7 +163,7 @@ class Model:
             choices = {"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude)}
             windows = replace(windows, choices={**windows.choices, **choices})
         own = self._code.vocabulary
-        vocabulary = own(self.config, task) if own else self.spec.vocabulary.get(task)
+        vocabulary = own(self._settings(how), task) if own else self.spec.vocabulary.get(task)
         windows = fit_channels(windows, self.spec, vocabulary, task, how.unknown)
         return note_unseen(windows, self.spec, task)
 

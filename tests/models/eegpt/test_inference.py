@@ -68,6 +68,14 @@ def test_channels_outside_the_vocabulary_are_refused_or_dropped(small):
     np.testing.assert_array_equal(dropped.data, small.embed(a.keep_channels(range(4), "")).data)
 
 
+@pytest.mark.parametrize("settings", [{"channel_ids": "position"}, {"interpolation": "always"}])
+def test_a_call_that_needs_no_names_takes_other_channels(small, settings):
+    """Names count where channels reach the encoder as they are: what a call chooses decides, not the checkpoint alone."""
+    a = windows((*NAMES, "C3", "AFZ"))
+    wanted = model(fields=settings).embed(a).data
+    np.testing.assert_array_equal(small.embed(a, Preparation(settings=settings)).data, wanted)
+
+
 def test_rows_that_pretraining_never_saw_are_noted(small):
     found = small.embed(windows((*NAMES, *UNSEEN))).provenance.notes
     assert any("never trained" in note and "AF7" in note for note in found)

@@ -13,7 +13,7 @@ from eegora.recipes.recipe import prepare
 from eegora.recipes.steps import STEPS
 from eegora.recordings.read import array_to_signal, to_signal
 from eegora.recordings.synthetic import synthetic_raw
-from tests.models.eegpt.sizes import model, recording, task_config, windows
+from tests.models.eegpt.sizes import SMALL, model, recording, task_config, windows
 
 PREPROCESSING = Path(__file__).parents[2] / "data" / "recipes" / "preprocessing.safetensors"
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
@@ -63,6 +63,17 @@ def test_a_task_from_recording_to_probabilities(name):
     assert np.unique(found.logits[:, 0]).size == len(found)
     if len(task.classes) > 1:
         np.testing.assert_allclose(found.probabilities.sum(-1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("over", ["predictor", "reconstructor"])
+def test_the_classifiers_tail_from_recording_to_probabilities(over):
+    """The tail over time on the pre-trained predictor or reconstructor takes the recipe of pre-training."""
+    head = {"head": over, "cls_tokens": [over], "n_outputs": 3, "head_width": SMALL["embed_dim"]}
+    ready = model(predictor_depth=2, reconstructor_depth=2, **head)
+    found = ready.classify(synthetic_raw(9, 1, sfreq=250), classes=("a", "b", "c"))
+    assert found.logits.shape == (2, 3)
+    assert np.unique(found.logits[:, 0]).size == 2
+    np.testing.assert_allclose(found.probabilities.sum(-1), 1, atol=1e-6)
 
 
 def test_every_task_has_its_recipe_first_comes_pretraining():

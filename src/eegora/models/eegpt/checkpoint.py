@@ -328,7 +328,9 @@ def vocabulary(config: Config, task: str) -> tuple[str, ...] | None:
 def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
     """Say how windows are cut into patches, which is in no checkpoint, and what the head is for."""
     chosen = settings(config)
-    notes = [f"patches of {config['patch_size']} samples every {chosen.stride}, tail {chosen.tail}"]
+    notes = [
+        f"patches of {config['patch_size']} samples every {chosen.stride}, tail {chosen.tail}, unless a call says otherwise"
+    ]
     if config.get("recipe"):
         notes.append(f"shapes of the downstream task {config['recipe']}, outputs: {', '.join(chosen.classes)}")
     return tuple(notes)
