@@ -21,7 +21,6 @@ app = typer.Typer(
     name="eegora",
     help="Any EEG recording through EEG foundation models: embeddings, reconstruction, class probabilities.",
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,6 +44,7 @@ def _add_commands() -> None:
         classify,
         convert,
         demo,
+        doctor,
         embed,
         export,
         fetch,
@@ -72,6 +72,7 @@ def _add_commands() -> None:
         export,
         synth,
         demo,
+        doctor,
         *proof,
     ):
         command.add_to(app)

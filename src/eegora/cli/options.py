@@ -17,12 +17,22 @@ from eegora.errors import UsageError
 from eegora.stream import LIMIT
 
 
+def complete_model(begun: str) -> list[str]:
+    """Return the models whose names begin so, for the shell."""
+    from eegora import registry
+
+    return [name for name in registry.names() if name.startswith(begun)]
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """Which model, with which parameters, where."""
 
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model and variant; `eegora models` lists them.")
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Model and variant; `eegora models` lists them.", autocompletion=complete_model
+        ),
     ] = None
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint file of your own (.safetensors, .pt, .ckpt).")
