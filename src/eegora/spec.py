@@ -63,6 +63,24 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Amplitude:
+    """How large the samples of a model's training data were.
+
+    Parameters
+    ----------
+    source : str
+    std_uv : tuple of float or None
+        Between which a row's standard deviation lay, about; microvolts.
+    peak_uv : float or None
+        Which no sample of a window reached.
+    """
+
+    source: str
+    std_uv: tuple[float, float] | None = None
+    peak_uv: float | None = None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """What a model is, as data.
 
@@ -87,6 +105,8 @@ class ModelSpec:
         Named channel sets of the model's training data.
     settings : tuple of str
         Fields of the configuration that a call may set; the others make the network, and are fixed when it is loaded.
+    amplitude : Amplitude or None
+        Of the training data; None where nobody says, or every window is normalised.
     """
 
     name: str
@@ -102,6 +122,7 @@ class ModelSpec:
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     electrodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
+    amplitude: Amplitude | None = None
 
     def check_settings(self, given: Collection[str]) -> None:
         """Refuse settings that a call cannot change.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegora import registry
+from eegora.check import training
 from eegora.check.look import Look, look_at
 from eegora.check.verdict import Finding, Verdict, WindowCount
 from eegora.check.ways import Attempt, edited, ways_on
@@ -85,8 +87,10 @@ def check_recording(
         return replace(verdict, next=look.findings[-1].next)
     signal = without(_excerpt(look, look.signal), exclude)
     attempt = Attempt(signal, chosen, spec, task, missing, unknown)
+    start = perf_counter()
     try:
         windows, remarks = attempt.run()
+        took = (perf_counter() - start) * look.n_times / max(signal.n_times, 1)
         count = _count(look, chosen, windows)
     except UsageError:
         raise
@@ -95,11 +99,12 @@ def check_recording(
         return replace(verdict, findings=(*findings, *refused), next=refused[0].next)
     findings += [*_input(look, chosen, windows, count), *remarks, *_lines(look, chosen)]
     findings += [*_reference(look, chosen, windows), *_bads(signal, chosen), *_places(windows)]
-    findings += _coverage(spec, windows)
+    findings += [*training.amplitude(spec, chosen, windows), *training.coverage(spec, windows)]
     size, temporary = _size(look, signal, attempt)
-    findings += size
+    held, sizes = training.memory(look, windows, count)
+    findings += size or held
     findings += [Finding("note", "recipe", note) for note in windows.notes if note not in signal.notes]
-    numbers = {**look.numbers, **_numbers(windows, count), "temporary_bytes": temporary}
+    numbers = {**look.numbers, **_numbers(windows, count), **sizes, "temporary_bytes": temporary}
     plan: ChannelPlan = windows.plan
     errors = [f for f in findings if f.severity == "error"]
     return replace(
@@ -109,6 +114,7 @@ def check_recording(
         windows=count,
         numbers=numbers,
         next=errors[0].next if errors else command,
+        prepare_s=round(took, 3),
     )
 
 
@@ -301,26 +307,10 @@ def _bads(signal: Signal, recipe: Recipe) -> list[Finding]:
     return [Finding("warning", "bads_used", sentence, f"--exclude {','.join(signal.bads)}, or repair them first")]
 
 
-def _coverage(spec: ModelSpec, windows: Windows) -> list[Finding]:
-    """Say which of the model's training sets comes closest."""
-    have = {name.upper() for name in windows.ch_names}
-    shares = {name: sum(row.upper() in have for row in rows) for name, rows in spec.electrodes.items()}
-    if not shares:
-        return []
-    best = max(shares, key=lambda name: shares[name] / len(spec.electrodes[name]))
-    known = {row.upper() for rows in spec.electrodes.values() for row in rows}
-    new = [name for name in windows.ch_names if name.upper() not in known]
-    sentence = f"closest training set: {best}, {shares[best]} of its {len(spec.electrodes[best])} channels"
-    if new:
-        return [Finding("note", "training", f"{sentence}; in none of them: {', '.join(new)}")]
-    return [Finding("ok", "training", sentence)]
-
-
 def _numbers(windows: Windows, count: WindowCount) -> dict[str, Any]:
     data = windows.data
     return {
         "input_std": float(data.std()) if data.size else 0.0,
         "input_max": float(np.abs(data).max(initial=0.0)),
         "input_shape": [count.n_windows, *data.shape[1:]],
-        "input_bytes": 4 * count.n_windows * int(np.prod(data.shape[1:])),
     }

@@ -80,6 +80,9 @@ class Verdict:
         What the sentences quote, as numbers.
     next : str
         The command that goes on.
+    prepare_s : float or None
+        Seconds that preparing the whole recording takes, as measured on what was looked at. Not compared: each check
+        measures anew.
 
     Examples
     --------
@@ -97,6 +100,7 @@ class Verdict:
     windows: WindowCount | None = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
     next: str = ""
+    prepare_s: float | None = field(default=None, compare=False)
 
     def of(self, *severities: Severity) -> tuple[Finding, ...]:
         """Return the findings of some severities."""
@@ -139,6 +143,7 @@ class Verdict:
             "answer": self.answer,
             "exit_code": self.exit_code,
             "next": self.next,
+            "prepare_s": self.prepare_s,
             "findings": [asdict(f) for f in self.findings],
             "windows": asdict(self.windows) if self.windows else None,
             "channels": self.plan.to_dicts(),

@@ -98,6 +98,8 @@ def _print(verdicts: list[Verdict]) -> None:
         lines.append(str(verdict))
         lines += [_line(f) for f in verdict.findings if len(verdicts) == 1 or f not in shared]
         lines.append(f"  channels: {verdict.plan}")
+        if verdict.prepare_s is not None:
+            lines.append(f"  time: about {verdict.prepare_s:.2g} s to prepare here; the network comes on top")
         lines.append(f"  next: {verdict.next}" if verdict.next else "  next: another recording")
     sys.stdout.write("\n".join(lines) + "\n")
     if len(verdicts) == 1:

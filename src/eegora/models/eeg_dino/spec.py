@@ -5,7 +5,7 @@ from __future__ import annotations
 from eegora.checkpoints.published import Published
 from eegora.recipes.recipe import Recipe, Step
 from eegora.results.pooling import Pooling
-from eegora.spec import ModelSpec, Variant
+from eegora.spec import Amplitude, ModelSpec, Variant
 
 # Which electrode each channel embedding was trained on is not published (spec 10.3): the order of the pre-training
 # pipeline that it follows, and the order of an application that uses it.
@@ -126,6 +126,7 @@ SPEC = ModelSpec(
         "all": Pooling(mean=("token",)),
         "tokens": Pooling(drop=(("token", 1),), flatten=("token",)),
     },
+    amplitude=Amplitude("spec eegdino.md, section 6: larger windows were rejected", peak_uv=100.0),
     settings=("channels", "channel_order", "tail", "read"),
     electrodes={"TUEG": TUEG, "derivations": DERIVATIONS},
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from eegora.checkpoints.published import Published
 from eegora.recipes.recipe import Recipe, Step
 from eegora.results.pooling import Pooling
-from eegora.spec import ModelSpec, Variant
+from eegora.spec import Amplitude, ModelSpec, Variant
 
 # Row i of the channel table belongs to name i (spec section 4).
 VOCABULARY = tuple(
@@ -250,6 +250,7 @@ SPEC = ModelSpec(
     },
     vocabulary=dict.fromkeys(("embed", "reconstruct", "attention"), VOCABULARY + OLD_NAMES),
     unseen=dict.fromkeys(("embed", "reconstruct", "attention"), UNSEEN),
+    amplitude=Amplitude("spec eegpt.md, section 5: values of about 0.01 to 0.1 mV", std_uv=(10.0, 100.0)),
     settings=tuple("profile patch_stride tail channels channel_ids interpolation interpolation_frame".split()),
     electrodes={"pre-training": PRETRAINED, "canonical 19": CANONICAL},
 )
