@@ -293,6 +293,29 @@ def test_recipes_are_shown_and_run_from_a_file(run, recording):
     assert "luna-unipolar" in run("recipe", "list")[1]
 
 
+def test_synth_says_which_names_it_does_not_know(run):
+    code, out, _ = run("synth", "a_raw.fif", "--seconds", 3, "--channels", "Cz,XX,Oz")
+    assert code == 0
+    assert "3 channels, 1 of them without a known position: XX, 3 s" in out
+
+
+@pytest.mark.parametrize("command", ["attention", "repair", "upsample"])
+def test_commands_whose_results_hold_no_inputs_do_not_offer_to(run, command):
+    assert "--save-inputs" not in run(command, "--help")[1]
+    code, _, err = run(command, "rec.fif", "--save-inputs")
+    assert code == 2
+    assert "--save-inputs" in err
+
+
+def test_a_long_job_writes_lines_where_no_bar_can_move(run, recording, monkeypatch):
+    monkeypatch.setattr("eegora.cli.session.LOG_EVERY_S", 0.0)
+    options = ("--model", "luna-base", "--untrained", "--batch-size", 1, "-o", "e.npz")
+    _, _, err = run("embed", recording, *options)
+    assert "embedding: 1 of 2 windows\nembedding: 2 of 2 windows\n" in err
+    _, _, err = run("embed", recording, *options, "--overwrite", "--quiet")
+    assert err == ""
+
+
 def test_synth_is_the_same_every_time(run):
     for name in ("a_raw.fif", "b_raw.fif"):
         assert run("synth", name, "--seconds", 3, "--seed", 5)[0] == 0

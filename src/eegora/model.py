@@ -387,10 +387,17 @@ class Model:
             multilabel=several,
         )
 
-    def attention(self, source: Source, how: Preparation | None = None, *, batch_size: int | None = None) -> Attention:
+    def attention(
+        self,
+        source: Source,
+        how: Preparation | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Attention:
         """Return how much the model looks at each channel: (window, patch, query, channel)."""
         windows = self.prepare(source, how, task="attention")
-        data = self.answer("attention", windows, how, Pace(batch_size))
+        data = self.answer("attention", windows, how, Pace(batch_size, progress))
         return Attention(
             data=data,
             ch_names=windows.ch_names,

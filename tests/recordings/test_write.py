@@ -51,6 +51,29 @@ def test_windows_return_to_their_place_in_time(tmp_path, case, date):
     ]
 
 
+@pytest.mark.parametrize("first_samp", [0, 1, 999, 12345])
+def test_another_rate_keeps_the_time_of_day(first_samp):
+    """A first sample that is none at the new rate: sample 0 stays at its time, to MNE's microsecond."""
+    date = datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    plain = synthetic_raw(4, sfreq=250)
+    raw = mne.io.RawArray(plain.get_data(), plain.info.copy(), first_samp=first_samp, verbose="ERROR")
+    raw.set_meas_date(date).set_annotations(mne.Annotations([raw.first_time + 1], [0.5], ["note"], orig_time=date))
+    signal = to_signal(raw)
+    windows = Windows(
+        np.ones((1, 21, 768)), signal.ch_names, signal.ch_pos, 256.0, np.zeros(1), np.zeros(1, int), np.array([768]),
+        annotations=signal.annotations,
+    )  # fmt: skip
+    made = windows_to_raw(windows, windows.data, like=raw, description="")
+
+    def clock(found, seconds):
+        return found.info["meas_date"] + datetime.timedelta(seconds=seconds)
+
+    apart = clock(made, made.first_time) - clock(raw, raw.first_time)
+    assert abs(apart) <= datetime.timedelta(microseconds=2)
+    (note,) = [a for a in made.annotations if a["description"] == "note"]
+    assert abs(clock(made, note["onset"]) - clock(raw, raw.first_time + 1)) <= datetime.timedelta(microseconds=2)
+
+
 def test_another_rate_keeps_the_seconds(case):
     raw = read_recording(case("bads_annot_raw.fif"))
     signal = to_signal(raw)

@@ -115,6 +115,14 @@ def test_tables_come_back_bit_for_bit(embeddings, tmp_path, name):
     same(Embeddings.load(pooled.save(tmp_path / "out.parquet")), pooled)
 
 
+def test_float64_stays_float64_in_a_table(embeddings, tmp_path):
+    exact = replace(embeddings, data=embeddings.data.astype(np.float64) + np.pi).pool()
+    assert exact.data.dtype == np.float64
+    again = Embeddings.load(exact.save(tmp_path / "e.parquet"))
+    assert np.array_equal(again.data, exact.data)
+    assert again.data.dtype == np.float64
+
+
 def test_a_table_is_pooled_by_default(embeddings, tmp_path):
     same(Embeddings.load(embeddings.save(tmp_path / "out.parquet")), embeddings.pool())
 

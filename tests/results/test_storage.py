@@ -92,7 +92,7 @@ def test_what_is_not_a_result_is_one_line(tmp_path, suffix, provenance):
         storage.load_arrays(path, "things")
     assert "\n" not in str(caught.value)
     storage.save_arrays(path, {"a": np.zeros(2)}, storage.record("things", provenance))
-    with pytest.raises(UsageError, match=r"holds things, not others.*Things\.load"):
+    with pytest.raises(UsageError, match=r"holds things, not others\. Next: give a file of others"):
         storage.load_arrays(path, "others")
     storage.save_arrays(path, {"a": np.zeros(2)}, storage.record("things", provenance) | {"layout": "eegora-result-99"})
     with pytest.raises(UsageError, match="eegora-result-99"):

@@ -109,7 +109,7 @@ def look_at(
         except RecordingError as error:
             if error.code != "non_finite":
                 raise
-            hint = "repair it, or in Python: load_signal(path, non_finite='interpolate')"
+            hint = "repair the file, or --non-finite interpolate"
             trouble.append(Finding("error", error.code, error.message, hint))
             signal, n_times, told = _read(source, options, "interpolate")
     except EegoraError as error:

@@ -39,7 +39,9 @@ def find_in_bundle(bundle: Path, published: Published) -> tuple[Path, Mapping[st
         ``not_found`` if there is no such folder, ``bad_bundle`` if its bundle.json is damaged.
     """
     if not bundle.is_dir():
-        raise CheckpointError("not_found", f"{bundle}: there is no such bundle folder", hint="check --bundle")
+        raise CheckpointError(
+            "not_found", f"{bundle}: there is no such bundle folder", hint="check --bundle, or EEGORA_BUNDLE"
+        )
     entries = _contents(bundle)
     for repo, file in published.places:
         name = entry_name(repo, file)

@@ -29,8 +29,8 @@ def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOp
     signal, _ = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "attention")
-    with session.phase("run the network"):
-        result = ready.attention(windows, how, batch_size=model.batch_size)
+    with session.phase("run the network"), session.progress("reading attention") as progress:
+        result = ready.attention(windows, how, batch_size=model.batch_size, progress=progress)
     with session.phase("save"):
         result.save(path)
     session.say_notes(windows, ready)

@@ -11,6 +11,7 @@ from eegora.cli.options import (
     OutputOptions,
     RecordingOptions,
     RoomOptions,
+    SaveInputs,
     expand,
     model_name,
     output_path,
@@ -32,6 +33,7 @@ def classify(
     model: ModelOptions,
     output: OutputOptions,
     pieces: RoomOptions,
+    save_inputs: SaveInputs = False,
     classes: Annotated[
         list[str] | None, typer.Option(metavar="A,B", help="Names of the classes, in the head's order.")
     ] = None,
@@ -47,7 +49,7 @@ def classify(
     session = Session(output)
     name = model_name(model.model, "classify")
     source = recording.recording
-    path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY)
+    path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY, save_inputs)
     session.foresee(name, model, recording, path)
     room = Room(round(pieces.memory * 1e6), pieces.temp, way_back=False)
     signal, _ = session.read_any(recording, room)
@@ -63,7 +65,7 @@ def classify(
             batch_size=model.batch_size,
             progress=progress,
         )
-    result = with_inputs(result, ready, windows, how, output.save_inputs)
+    result = with_inputs(result, ready, windows, how, save_inputs)
     with session.phase("save"):
         result.save(path)
     session.say_notes(windows, ready, "classify")

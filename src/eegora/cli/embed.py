@@ -14,6 +14,7 @@ from eegora.cli.options import (
     OutputOptions,
     RecordingOptions,
     RoomOptions,
+    SaveInputs,
     expand,
     model_name,
     output_path,
@@ -35,6 +36,7 @@ def embed(
     model: ModelOptions,
     output: OutputOptions,
     pieces: RoomOptions,
+    save_inputs: SaveInputs = False,
     pooling: Annotated[
         str | None, typer.Option(help="How tables get one vector per window; default: the model's first.")
     ] = None,
@@ -51,10 +53,10 @@ def embed(
     session = Session(output)
     names = words([model_name(model.model, "embed")])
     if len(names) > 1:
-        return _aligned(session, names, recording, model, every)
+        return _aligned(session, names, recording, model, every, save_inputs)
     (name,) = names
     source = recording.recording
-    path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY)
+    path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY, save_inputs)
     session.foresee(name, model, recording, path, pooling)
     room = Room(round(pieces.memory * 1e6), pieces.temp, way_back=path.suffix.lower() != ".parquet")
     signal, _ = session.read_any(recording, room)
@@ -62,11 +64,11 @@ def embed(
     windows, how = session.prepare(ready, signal, recording, "embed", every=every, room=room)
     with session.phase("run the network and save"), session.progress("embedding") as progress:
         pace: dict[str, Any] = {"batch_size": model.batch_size, "progress": progress}
-        if figures is None and not output.save_inputs:
+        if figures is None and not save_inputs:
             done = ready.embed_to(windows, path, how, pooling=pooling, **pace)
         else:
             how = how.reading(ready.spec.poolings[pooling]) if pooling is not None else how
-            result = with_inputs(ready.embed(windows, how, **pace), ready, windows, how, output.save_inputs)
+            result = with_inputs(ready.embed(windows, how, **pace), ready, windows, how, save_inputs)
             result = result.pool(pooling) if pooling is not None else result
             done = Written(result.save(path), result.axes, result.data.shape, result.provenance)
     if figures is not None:
@@ -92,7 +94,12 @@ def embed(
 
 
 def _aligned(
-    session: Session, names: Sequence[str], recording: RecordingOptions, options: ModelOptions, every: float | None
+    session: Session,
+    names: Sequence[str],
+    recording: RecordingOptions,
+    options: ModelOptions,
+    every: float | None,
+    save_inputs: bool,
 ) -> None:
     """Embed with several models on a common grid of starts: one table, a row per model and start."""
     from eegora.errors import UsageError
@@ -101,7 +108,9 @@ def _aligned(
     if options.checkpoint is not None:
         raise UsageError("bad_options", "--checkpoint goes with one model", hint="one --model")
     source = recording.recording
-    path = output_path(session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",))
+    path = output_path(
+        session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",), (), save_inputs
+    )
     for name in names:
         session.foresee(name, options, recording, path)
     signal, _ = session.read(recording)
@@ -111,9 +120,10 @@ def _aligned(
     how = replace(how, every=every or longest)
     results = []
     for model in models:
-        with session.phase(f"embed with {model.spec.name}-{model.variant}"):
+        name = f"{model.spec.name}-{model.variant}"
+        with session.phase(f"embed with {name}"), session.progress(f"embedding with {name}") as progress:
             windows = model.prepare(signal, how)
-            results.append(model.embed(windows, how, batch_size=options.batch_size))
+            results.append(model.embed(windows, how, batch_size=options.batch_size, progress=progress))
         session.say_notes(windows, model)
     save_aligned(path, results)
     record = {

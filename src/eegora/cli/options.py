@@ -147,12 +147,12 @@ class OutputOptions:
 
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file; its suffix is its format.")] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the result file if it exists.")] = False
-    save_inputs: Annotated[bool, typer.Option("--save-inputs", help="Keep the tensors that went into the network.")] = (
-        False
-    )
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Number and time the steps.")] = False
+
+
+SaveInputs = Annotated[bool, typer.Option("--save-inputs", help="Keep the tensors that went into the network.")]
 
 
 def expand(function: Callable[..., None]) -> Callable[..., None]:
@@ -217,7 +217,12 @@ def words(given: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def output_path(
-    output: OutputOptions, default: str, recording: Path, endings: Sequence[str], roomy: Sequence[str] = ()
+    output: OutputOptions,
+    default: str,
+    recording: Path,
+    endings: Sequence[str],
+    roomy: Sequence[str] = (),
+    save_inputs: bool = False,
 ) -> Path:
     """Return where a command's result goes, before any work is done for it.
 
@@ -231,6 +236,7 @@ def output_path(
         Suffixes that the result can be saved with.
     roomy : sequence of str
         Those that have room for the network's inputs.
+    save_inputs : bool
 
     Raises
     ------
@@ -242,7 +248,7 @@ def output_path(
         raise UsageError(
             "unknown_suffix", f"{path}: a result cannot be saved as that", hint=f"use {', '.join(endings)}"
         )
-    if output.save_inputs and path.suffix.lower() not in roomy:
+    if save_inputs and path.suffix.lower() not in roomy:
         raise UsageError(
             "no_room_for_inputs",
             f"{path} has no room for the tensors that --save-inputs keeps",

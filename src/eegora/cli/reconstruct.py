@@ -13,6 +13,7 @@ from eegora.cli.options import (
     OutputOptions,
     RecordingOptions,
     SamplerOptions,
+    SaveInputs,
     expand,
     model_name,
     output_path,
@@ -34,13 +35,14 @@ def reconstruct(
     model: ModelOptions,
     output: OutputOptions,
     sampler: SamplerOptions,
+    save_inputs: SaveInputs = False,
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw input against output there.")] = None,
 ) -> None:
     """Reconstruct a recording."""
     session = Session(output)
     name = model_name(model.model, "reconstruct")
     source = recording.recording
-    path = output_path(output, f"{source.stem}_{name}_raw.fif", source, ENDINGS, ROOMY)
+    path = output_path(output, f"{source.stem}_{name}_raw.fif", source, ENDINGS, ROOMY, save_inputs)
     session.foresee(name, model, recording, path)
     signal, raw = session.read(recording)
     ready = session.load(name, model)
@@ -48,7 +50,7 @@ def reconstruct(
     how = replace(how, settings={**how.settings, **sampler.settings})
     with session.phase("run the network"), session.progress("reconstructing") as progress:
         result = ready.reconstruct(windows, how, batch_size=model.batch_size, progress=progress)
-    result = with_inputs(result, ready, windows, how, output.save_inputs)
+    result = with_inputs(result, ready, windows, how, save_inputs)
     with session.phase("save"):
         result.save(path, like=raw)
     if figures is not None:

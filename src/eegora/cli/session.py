@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from eegora.stream import Room, Stream
     from eegora.windows import Windows
 
+LOG_EVERY_S = 30.0  # between lines of progress where no bar can move
+
 
 @dataclass(frozen=True)
 class Watcher:
@@ -94,9 +96,12 @@ class Session:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Watcher]:
-        """Say what is about to be done and show a bar on stderr; without a terminal nothing moves, with --quiet nothing is said."""
-        if self.output.quiet or not sys.stderr.isatty():
+        """Say what is about to be done and show a bar on stderr; without a terminal a line now and then, with --quiet nothing."""
+        if self.output.quiet:
             yield Watcher(what, self.note)
+            return
+        if not sys.stderr.isatty():
+            yield Watcher(what, self.note, _lines(what))
             return
         from rich.console import Console
         from rich.progress import Progress
@@ -225,6 +230,19 @@ class Session:
         """Repeat the notes of the recording and the checkpoint, and that random parameters were used."""
         for line in model.provenance(task, windows, None).notes:
             self.note(line)
+
+
+def _lines(what: str) -> Callable[[int, int], None]:
+    """Return what writes a line on stderr if the last one is some time ago: for the log of a long job."""
+    last = perf_counter()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if perf_counter() - last >= LOG_EVERY_S:
+            last = perf_counter()
+            sys.stderr.write(f"{what}: {done} of {total} windows\n")
+
+    return tell
 
 
 def preparation(options: RecordingOptions) -> Preparation:

@@ -26,6 +26,8 @@ def synth(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a synthetic recording."""
+    import numpy as np
+
     from eegora.recordings.synthetic import TUH_NAMES, synthetic_raw
     from eegora.recordings.write import save_raw
     from eegora.results.storage import refusals
@@ -34,4 +36,6 @@ def synth(
     raw = synthetic_raw(seconds, seed, ch_names=words(channels) or TUH_NAMES, sfreq=sfreq)
     with refusals(path):
         save_raw(raw, path)
-    typer.echo(f"{path}: {len(raw.ch_names)} electrodes, {seconds:g} s at {sfreq:g} Hz, seed {seed} (synthetic)")
+    unknown = [channel["ch_name"] for channel in raw.info["chs"] if not np.nan_to_num(channel["loc"][:3]).any()]
+    told = f", {len(unknown)} of them without a known position: {', '.join(unknown)}" if unknown else ""
+    typer.echo(f"{path}: {len(raw.ch_names)} channels{told}, {seconds:g} s at {sfreq:g} Hz, seed {seed} (synthetic)")

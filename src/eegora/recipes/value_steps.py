@@ -7,18 +7,19 @@ from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes.undo import State, flagged, lossy, noted, rescaled, spare, valid
+from eegora.recordings.units import per_volt
 from eegora.signal import Array, Signal
 from eegora.windows import Windows
 
 ROUNDING = 2.0**-53  # of a number in float64
-UNITS = {"V": 1.0, "mV": 1e3, "uV": 1e6, "µV": 1e6, "nV": 1e9}
 
 
 def scale(state: State, *, unit: str | None = None, factor: float | None = None) -> State:
     """Turn volts into another unit (``mV``, ``uV``, ``nV``), or multiply by a factor."""
-    if (unit is None) == (factor is None) or (unit is not None and unit not in UNITS):
-        raise UsageError("bad_recipe", f"scale wants a unit of {', '.join(UNITS)}, or a factor; came {unit or factor}")
-    by = UNITS[unit] if unit is not None else float(factor or 0)
+    known = per_volt(unit) if unit is not None else factor
+    if known is None or (unit is not None and factor is not None):
+        raise UsageError("bad_recipe", f"scale wants a unit of V, mV, uV, nV, or a factor; came {unit or factor}")
+    by = float(known)
     if by == 0:
         raise UsageError("bad_recipe", "scale by factor 0 leaves nothing")
     return rescaled(state, np.multiply(state.data, by, out=spare(state.data)), 1 / by)

@@ -24,6 +24,16 @@ def volts_per(unit: str) -> float | None:
     return _FACTORS.get(unit, _WORDS.get(unit.lower()))
 
 
+def per_volt(unit: str) -> float | None:
+    """Return how many of a unit make a volt, or None if it is no spelling of volts.
+
+    >>> per_volt("uV"), per_volt("mV")
+    (1000000.0, 1000.0)
+    """
+    factor = volts_per(unit)
+    return None if factor is None else float(round(1 / factor))
+
+
 def given_unit(units: Units | None, label: str) -> float | None:
     """Return the factor that the user gave for a channel, or None.
 

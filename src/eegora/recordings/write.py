@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from eegora.errors import UsageError
 from eegora.recordings.opening import quietly, set_positions
 from eegora.recordings.read import time_axis
+from eegora.signal import TimeAxis
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -69,18 +70,29 @@ def windows_to_raw(
     for window, start, stop in zip(volts, starts, stops, strict=True):
         data[:, start:stop] = window[:, : stop - start]
         covered[start:stop] = True
-    first_samp = 0 if axis is None else round(axis.first_time * sfreq)
+    first_samp, date = (0, None) if axis is None else start_at(axis, sfreq)
     with quietly("windows"):
         info = mne.create_info(list(windows.ch_names), sfreq, "eeg", verbose="ERROR")
         info["description"] = description
         raw = mne.io.RawArray(data, info, first_samp=first_samp, copy=None, verbose="ERROR")
-        if axis is not None and axis.date is not None:
-            raw.set_meas_date(datetime.fromisoformat(axis.date))
+        raw.set_meas_date(date)
         raw.info["bads"] = [name for name in windows.bads if name in raw.ch_names]
         known = np.isfinite(windows.ch_pos).all(axis=1)
         set_positions(raw, {windows.ch_names[i]: windows.ch_pos[i] for i in np.flatnonzero(known)})
         raw.set_annotations(_annotations(windows, raw, ~covered), emit_warning=False, verbose="ERROR")
     return raw
+
+
+def start_at(axis: TimeAxis, sfreq: float) -> tuple[int, datetime | None]:
+    """Return the first sample and the date with which a recording at another rate begins when this one does.
+
+    A first sample is a whole number: what is left of one goes into the date, which MNE keeps to the microsecond. Without
+    a date up to half a sample is lost.
+    """
+    first_samp = round(axis.first_time * sfreq)
+    if axis.date is None:
+        return first_samp, None
+    return first_samp, datetime.fromisoformat(axis.date) + timedelta(seconds=axis.first_time - first_samp / sfreq)
 
 
 def save_raw(raw: mne.io.BaseRaw, path: str | Path, *, fmt: Format = "single") -> Path:

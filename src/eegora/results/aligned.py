@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eegora.results import storage
 from eegora.results.embeddings import Embeddings
 
@@ -23,10 +25,11 @@ def aligned_table(results: Sequence[Embeddings]) -> Any:
     import pyarrow as pa
 
     tables = [result.to_table() for result in results]
+    wide = pa.float64() if any(result.data.dtype == np.float64 for result in results) else pa.float32()
     parts = []
     for i, table in enumerate(tables):
         at = table.schema.get_field_index("vector")
-        table = table.set_column(at, "vector", table["vector"].cast(pa.list_(pa.float32())))
+        table = table.set_column(at, "vector", table["vector"].cast(pa.list_(wide)))
         parts.append(table.append_column("order", pa.array([i] * len(table), pa.int32())))
     whole = pa.concat_tables(part.replace_schema_metadata(None) for part in parts)
     whole = whole.sort_by([("onset", "ascending"), ("order", "ascending")]).drop_columns("order")

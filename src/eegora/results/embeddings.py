@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from eegora.errors import UsageError
@@ -119,7 +118,7 @@ class Embeddings:
         -------
         pyarrow.Table
             Columns recording, model, variant, pooling, onset, duration, n_channels, flags, untrained, vector
-            (fixed-size list of float32) and one per extra; the recipe, the checkpoint and all other provenance
+            (fixed-size list, of float64 where the model ran in it) and one per extra; the recipe, the checkpoint and all other provenance
             as JSON under ``eegora`` in the schema's metadata.
         """
         if self.pooling is None and self.poolings:
@@ -137,7 +136,7 @@ class Embeddings:
             "n_channels": pa.array([len(self.ch_names)] * n, pa.int32()),
             "flags": pa.array([list(f) for f in self.flags or ((),) * n], pa.list_(pa.string())),
             "untrained": pa.array([p.untrained] * n, pa.bool_()),
-            "vector": storage.column_of_vectors(self.data.astype(np.float32, copy=False)),
+            "vector": storage.column_of_vectors(self.data),
         }
         for name, array in self.extras.items():
             columns[EXTRA + name] = storage.column_of_vectors(array)

@@ -139,12 +139,15 @@ class Repair:
         """Return the model's version: its rate, filtered and referenced, all of its channels."""
         import mne
 
+        from eegora.recordings.read import time_axis
+        from eegora.recordings.write import start_at
+
         windows = self.details.windows
         info = mne.create_info(list(windows.ch_names), windows.sfreq, "eeg", verbose="ERROR")
         info["description"] = self.honesty
-        first = round(like.first_time * windows.sfreq)
+        first, date = start_at(time_axis(like), windows.sfreq)
         raw = mne.io.RawArray(self.details.hybrid.astype(np.float64), info, first_samp=first, verbose="ERROR")
-        raw.set_meas_date(like.info["meas_date"])
+        raw.set_meas_date(date)
         for channel, place in zip(raw.info["chs"], windows.ch_pos, strict=True):
             channel["loc"][:3] = place
         raw.info["bads"] = [name for name in self.details.bads if name in raw.ch_names]

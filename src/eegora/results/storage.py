@@ -228,7 +228,7 @@ def check_record(path: Path, text: str, kind: str) -> Record:
     if layout != LAYOUT:
         raise UsageError("bad_result", f"{path} has layout {layout}, this version reads {LAYOUT}", hint="update eegora")
     if came != kind:
-        raise UsageError("bad_result", f"{path} holds {came}, not {kind}", hint=f"load it with {came.title()}.load")
+        raise UsageError("bad_result", f"{path} holds {came}, not {kind}", hint=f"give a file of {kind}")
     return found
 
 
