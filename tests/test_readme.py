@@ -84,6 +84,26 @@ def test_a_block_runs(block, desk):
     assert all((folder / name).exists() for name in written)
 
 
+def test_the_guide_leads_from_a_folder_to_scikit_learn(desk, tmp_path):
+    """The loop over a folder and the lines that read its files, as they stand; one recording is broken."""
+    _, environment = desk
+    loop, lines = (
+        re.search(rf"```{kind}\n({start}.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.S)[1]
+        for kind, start in (("bash", "for file"), ("python", "from pathlib"))
+    )
+    (tmp_path / "recordings").mkdir()
+    for i in (0, 1, 4, 5):
+        synthetic_raw(11, i).export(tmp_path / "recordings" / f"sub-{i:02d}.edf", verbose="ERROR")
+    (tmp_path / "recordings" / "sub-03.edf").write_bytes(b"0       ")
+    options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "check": False}
+    walked = subprocess.run(["bash", "-c", loop], **options)
+    assert walked.stderr.count("[bad_header]") == 1, walked.stderr
+    assert sorted(path.stem for path in (tmp_path / "vectors").iterdir()) == ["sub-00", "sub-01", "sub-04", "sub-05"]
+    probed = subprocess.run([sys.executable, "-W", "ignore", "-c", lines], **options)
+    assert probed.returncode == 0, probed.stderr
+    assert len(probed.stdout.strip("[ ]\n").split()) == 3, "one score per fold"
+
+
 def test_the_test_command_is_the_one_that_ci_runs():
     assert re.search(r"<!-- test -->\n```bash\nmake test\n```", README)
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
