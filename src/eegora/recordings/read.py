@@ -168,7 +168,7 @@ def time_axis(raw: mne.io.BaseRaw) -> TimeAxis:
     """Return where a recording stands in time."""
     date = raw.info["meas_date"]
     return TimeAxis(
-        raw.n_times / float(raw.info["sfreq"]), float(raw.first_time), None if date is None else date.isoformat()
+        int(raw.n_times) / float(raw.info["sfreq"]), float(raw.first_time), None if date is None else date.isoformat()
     )
 
 
