@@ -24,14 +24,14 @@ from eegora.preparation import Outlook, Pace, Preparation, Progress, cells_of
 from eegora.provenance import UNTRAINED, Provenance
 from eegora.recipes.recipe import Recipe, Watch, prepare
 from eegora.results.attention import Attention
-from eegora.results.classification import Classification
+from eegora.results.classification import Classification, class_names, probabilities_of
 from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
 from eegora.results.repair import Repair
 from eegora.results.way_back import without_samples
 from eegora.running import inputs_of, outlook, run_portions
 from eegora.spec import ModelCode, ModelSpec
-from eegora.vocabulary import fit_channels, note_unseen
+from eegora.vocabulary import fit_channels, note_unseen, with_ways_on
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Model:
                     room=how.room,
                 )
             except ChannelError as error:
-                raise self._ways_on(error) from None
+                raise with_ways_on(error, self.spec) from None
             choices = {"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude)}
             windows = replace(windows, choices={**windows.choices, **choices})
         own = self._code.vocabulary
@@ -357,29 +357,11 @@ class Model:
         logits = self.answer("classify", windows, how, pace, doubtful=allow_untrained)
         n_classes = logits.shape[-1]
         known = self._code.classes
-        named = (
-            tuple(classes)
-            or self.classes
-            or (known(self.config) if known else ())
-            or tuple(f"class {i}" for i in range(n_classes))
-        )
-        if len(named) != n_classes or len(set(named)) != n_classes:
-            raise UsageError(
-                "bad_classes",
-                f"{len(set(named))} class names ({', '.join(named)}) for a head with {n_classes} outputs",
-                hint="--classes with one name per output, each another",
-            )
         several = multilabel or n_classes == 1
-        exact = logits.astype(np.float64)
-        if several:
-            probabilities = 1 / (1 + np.exp(-exact))
-        else:
-            probabilities = np.exp(exact - exact.max(-1, keepdims=True))
-            probabilities /= probabilities.sum(-1, keepdims=True)
         return Classification(
             logits=logits,
-            probabilities=probabilities.astype(np.float32),
-            classes=named,
+            probabilities=probabilities_of(logits, several),
+            classes=class_names(n_classes, tuple(classes) or self.classes or (known(self.config) if known else ())),
             onsets=windows.onsets,
             seconds=windows.seconds,
             flags=windows.flags,
@@ -513,14 +495,6 @@ class Model:
         if self.untrained:
             return (UNTRAINED,)
         return (f"untrained: {self.doubts[task]}; the numbers mean nothing",) if task in self.doubts else ()
-
-    def _ways_on(self, error: ChannelError) -> ChannelError:
-        """Name what a user can type about missing electrodes: skip them, or a recipe that takes what there is."""
-        if error.code != "missing_channels":
-            return error
-        free = [r.name for r in self.spec.recipes if not any({"names", "rows"} & set(s.options) for s in r.steps)]
-        hint = " or ".join(["--missing skip", *(f"--recipe {name}" for name in free)])
-        return ChannelError(error.code, error.message, hint=hint)
 
     def provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
         """Return the record of a result made of these windows."""

@@ -1,4 +1,4 @@
-"""Rows of windows held against the names that a task takes: spelled, refused or dropped. For a model that is ready, and for `check`."""
+"""Rows of windows held against the names that a task takes: refused or dropped, and the ways on. For a ready model, and for `check`."""
 
 from __future__ import annotations
 
@@ -61,3 +61,12 @@ def note_unseen(windows: Windows, spec: ModelSpec, task: str) -> Windows:
         return windows
     note = f"the published checkpoint never trained the rows of {', '.join(unseen)}"
     return replace(windows, notes=tuple(dict.fromkeys((*windows.notes, note))))
+
+
+def with_ways_on(error: ChannelError, spec: ModelSpec) -> ChannelError:
+    """Name what a user can type about missing electrodes: skip them, or a recipe that takes what there is."""
+    if error.code != "missing_channels":
+        return error
+    free = [r.name for r in spec.recipes if not any({"names", "rows"} & set(s.options) for s in r.steps)]
+    hint = " or ".join(["--missing skip", *(f"--recipe {name}" for name in free)])
+    return ChannelError(error.code, error.message, hint=hint)

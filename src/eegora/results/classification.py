@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,33 @@ from eegora.signal import Array
 
 KIND = "classification"
 ENDINGS = (".csv", ".parquet", ".npz", ".safetensors")
+
+
+def class_names(n_classes: int, known: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return a name for each output of a head: those that are known, else ``class 0`` ….
+
+    Raises
+    ------
+    UsageError
+        ``bad_classes``.
+    """
+    names = tuple(known) or tuple(f"class {i}" for i in range(n_classes))
+    if len(names) != n_classes or len(set(names)) != n_classes:
+        raise UsageError(
+            "bad_classes",
+            f"{len(set(names))} class names ({', '.join(names)}) for a head with {n_classes} outputs",
+            hint="--classes with one name per output, each another",
+        )
+    return names
+
+
+def probabilities_of(logits: Array, several: bool) -> Array:
+    """Return probabilities (n_windows, n_classes), float32: a sigmoid per class where several may hold, else their softmax."""
+    exact = logits.astype(np.float64)
+    if several:
+        return np.asarray(1 / (1 + np.exp(-exact)), np.float32)
+    odds = np.exp(exact - exact.max(-1, keepdims=True))
+    return np.asarray(odds / odds.sum(-1, keepdims=True), np.float32)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
