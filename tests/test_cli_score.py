@@ -106,10 +106,15 @@ def test_a_report(run, tmp_path, name):
     assert b"<!doctype html" in begun or b"\x89png" in begun
 
 
-def test_verbose_gives_areas_and_channels(run):
-    _, out, _ = run("--score", "--hide", "Fp1,O1", "--verbose")
+def test_channels_parts_of_the_head_and_medians_are_printed(run):
+    _, out, _ = run("--score", "--hide", "Fp1,O1", "--hide-gaps", "1")
+    titles = [line.strip() for line in out.splitlines() if "[quartiles]" in line or "every hidden channel" in line]
+    assert [title.split(":")[0] for title in titles] == ["every hidden channel", *["hidden and brought back"] * 2]
     assert "frontal" in out
     assert "occipital" in out
+    first = out.split("[quartiles]")[0]
+    assert " s  " not in first  # every channel of a gap: with --verbose
+    assert " s  " in run("--score", "--hide-gaps", "1", "--verbose", "--overwrite")[1].split("[quartiles]")[0]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +9,14 @@ from eegora.provenance import Provenance
 from eegora.recordings.positions import head_position
 from eegora.results import Attention, Embeddings, Reconstruction
 from eegora.results.pooling import Pooling
+from eegora.results.score import Score, Trace
 from eegora.signal import Annotation, Signal
 from eegora.windows import Windows
 
 NAMES = ("Fp1", "F7", "T7", "Cz", "Oz")
 ROWS = ("FP1-F7", "F7-T3", "CZ")
+METHODS = ("Agora", "spherical spline", "mean of the others", "zeros")
+SCORED = ("Fp1", "F7", "T7", "Cz", "Oz", "Pz")
 
 
 def places(names):
@@ -76,3 +80,32 @@ def reconstruction(windows, provenance):
 @pytest.fixture
 def untrained(provenance):
     return replace(provenance, untrained=True)
+
+
+def rows_of(kind, names, start, stop):
+    for i, name in enumerate(names):
+        for k, method in enumerate(METHODS):
+            nmse = 0.2 + 0.1 * ((i + k) % 4)
+            least = (i + k) % 4 == 0
+            yield {
+                "kind": kind, "hidden": name, "channel": name, "area": "central", "start": start, "stop": stop, "run": 0,
+                "hidden_at_once": 2, "method": method, "won": least, "n_samples": 100, "nmse": nmse,
+                "r": math.nan if method == "zeros" else 0.9 - 0.1 * k, "snr_db": -10 * math.log10(nmse),
+                "spectral": math.inf if method == "zeros" else 0.1, **dict.fromkeys(("delta", "gamma"), 0.1),
+            }  # fmt: skip
+
+
+@pytest.fixture
+def score(provenance):
+    rng = np.random.default_rng(0)
+
+    def trace(kind, name, start, hidden):
+        truth = (1e-5 * rng.standard_normal(600)).astype(np.float32)
+        return Trace(kind, name, start, hidden, truth, {method: truth * np.float32(0.5) for method in METHODS})
+
+    names = SCORED[:5]
+    table = (*rows_of("channel", names, 5.0, 65.0), *rows_of("span", ("Cz",), 10.0, 11.0))
+    traces = (*(trace("channel", name, 20.0, (5.0, 65.0)) for name in names), trace("span", "Cz", 9.0, (10.0, 11.0)))
+    return Score(
+        table, METHODS, traces, SCORED, places(SCORED), (5.0, 65.0), 200.0, "limited to 1 to 40 Hz", False, provenance
+    )

@@ -10,41 +10,7 @@ from matplotlib.text import Text
 from eegora.report import score_figures
 from eegora.report.page import Section, save_page, table_html
 from eegora.report.style import BLUE, ORANGE
-from eegora.report.tables import score_table
-from eegora.results.score import Score, Trace
-from tests.report.conftest import places
-
-METHODS = ("Agora", "spherical spline", "mean of the others", "zeros")
-NAMES = ("Fp1", "F7", "T7", "Cz", "Oz", "Pz")
-
-
-def rows_of(kind, names, start, stop):
-    for i, name in enumerate(names):
-        for k, method in enumerate(METHODS):
-            nmse = 0.2 + 0.1 * ((i + k) % 4)
-            least = (i + k) % 4 == 0
-            yield {
-                "kind": kind, "hidden": name, "channel": name, "area": "central", "start": start, "stop": stop, "run": 0,
-                "hidden_at_once": 2, "method": method, "won": least, "n_samples": 100, "nmse": nmse,
-                "r": math.nan if method == "zeros" else 0.9 - 0.1 * k, "snr_db": -10 * math.log10(nmse),
-                "spectral": math.inf if method == "zeros" else 0.1, **dict.fromkeys(("delta", "gamma"), 0.1),
-            }  # fmt: skip
-
-
-@pytest.fixture
-def score(provenance):
-    rng = np.random.default_rng(0)
-
-    def trace(kind, name, start, hidden):
-        truth = (1e-5 * rng.standard_normal(600)).astype(np.float32)
-        return Trace(kind, name, start, hidden, truth, {method: truth * np.float32(0.5) for method in METHODS})
-
-    names = NAMES[:5]
-    table = (*rows_of("channel", names, 5.0, 65.0), *rows_of("span", ("Cz",), 10.0, 11.0))
-    traces = (*(trace("channel", name, 20.0, (5.0, 65.0)) for name in names), trace("span", "Cz", 9.0, (10.0, 11.0)))
-    return Score(
-        table, METHODS, traces, NAMES, places(NAMES), (5.0, 65.0), 200.0, "limited to 1 to 40 Hz", False, provenance
-    )
+from tests.report.conftest import METHODS, SCORED, rows_of
 
 
 def texts(figure):
@@ -60,7 +26,7 @@ def test_the_figure_shows_the_numbers(score):
     assert heights["zeros"] == []
     found = {c.get_label(): [bar.get_y() + bar.get_height() for bar in c.patches] for c in nmse.containers}
     assert found["Agora"] == pytest.approx([0.2, 0.3, 0.4, 0.5, 0.2])
-    assert [t.get_text() for t in r.get_xticklabels()] == list(NAMES[:5])
+    assert [t.get_text() for t in r.get_xticklabels()] == list(SCORED[:5])
     assert [t.get_text() for t in r.get_legend().get_texts()] == list(METHODS)
 
 
@@ -152,10 +118,3 @@ def test_tables_spell_what_is_not_a_number(score):
         [{"name": "<b>", "a": 0.123, "b": math.nan, "c": math.inf, "d": True, "e": None}], (*"abcde", "name")
     )
     assert "<td>0.12</td><td>–</td><td>∞</td><td>yes</td><td></td><td>&lt;b&gt;</td>" in html
-    table = score_table(score.summary(), "kind")
-    cells = [list(column.cells) for column in table.columns]
-    assert cells[1][:4] == list(METHODS)
-    assert cells[3][0] == "0.30 [0.20, 0.40]"
-    assert cells[4][3] == "– [–, –]"
-    assert cells[6][3].startswith("∞")
-    assert [c.header for c in score_table(score.summary("area"), "area").columns][:3] == ["kind", "area", "method"]

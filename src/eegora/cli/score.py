@@ -125,13 +125,15 @@ def _report(score: Score, path: Path) -> None:
 
 def _tell(score: Score, session: Session) -> None:
     """Print the table and the sentence where people read."""
-    from eegora.report.tables import score_table, show
+    from eegora.report.score_tables import channel_table, score_table
+    from eegora.report.tables import show
 
     if not session.output.as_json and not session.output.quiet:
+        kinds = [kind for kind in score.kinds if kind != "gap" or session.output.verbose]  # gaps have every channel
+        if kinds:
+            show(channel_table(score, kinds), wide=True)
+        show(score_table(score.summary("area"), "area"), wide=True)
         show(score_table(score.summary(), "kind"), wide=True)
-        if session.output.verbose:
-            show(score_table(score.summary("area"), "area"), wide=True)
-            show(score_table(score.summary("hidden"), "hidden"), wide=True)
         typer.echo(score.conditions)
         typer.echo(score.sentence)
 

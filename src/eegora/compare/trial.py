@@ -18,7 +18,7 @@ from eegora.compare import baselines, hiding
 from eegora.compare.hiding import Hidden, Run, Wish
 from eegora.compare.measures import measures
 from eegora.compare.stretch import cropped, quietest, runs, spoilt, within
-from eegora.errors import ChannelError, RecordingError
+from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.preparation import Preparation, Progress
 from eegora.recipes import kernels
 from eegora.recipes.recipe import Recipe
@@ -198,6 +198,8 @@ def run_trial(trial: Trial, model: Model, progress: Progress | None = None) -> S
         raise RecordingError(
             "all_bad", f"{trial.signal.name}: nothing hidden has a good quarter of a second to judge by"
         )
+    # Whole channels in the recording's order, whichever run they were hidden in.
+    rows.sort(key=lambda row: (row["kind"] != "channel", row["kind"] == "channel" and trial.good.index(row["channel"])))
     options = {name: value for name, value in record.options.items() if name not in ("bads", "spans")}
     methods = (model.spec.title, *baselines.SPATIAL, *baselines.TEMPORAL)
     placed = np.flatnonzero(np.isfinite(trial.signal.ch_pos).all(axis=1))
@@ -229,6 +231,8 @@ def hidden_from(signal: Signal, run: Run) -> Signal:
 
 def _annotation(signal: Signal, span: Sequence[Any]) -> Annotation:
     """Write the user's bad span (start, stop, channel ...) as an annotation: it moves with the signal when that is cropped."""
+    if not 0 <= span[0] < span[1]:
+        raise UsageError("bad_option", f"span {span[0]}:{span[1]} came, wanted start before stop, in seconds")
     names = marked_bad(replace(signal, bads=()), span[2:]).bads
     return Annotation(span[0], span[1] - span[0], "BAD_span", names)
 

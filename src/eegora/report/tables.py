@@ -31,7 +31,7 @@ def show(table: Table, *, stderr: bool = False, wide: bool = False) -> None:
 
 def plan_table(plan: ChannelPlan) -> Table:
     """Return a row per channel: what became of it, from which labels, and why."""
-    table = _table(f"channels: {plan}", "row", "action", "from", "reason")
+    table = new_table(f"channels: {plan}", "row", "action", "from", "reason")
     for use in plan.uses:
         style = "dim" if use.row is None else None
         table.add_row(*map(escape, (use.row or "–", use.action, " ".join(use.sources), use.reason)), style=style)
@@ -47,7 +47,9 @@ def electrode_table(ch_names: Sequence[str], ch_pos: Array) -> Table:
     ch_pos : ndarray, shape (n_channels, 3)
         Metres; NaN where unknown.
     """
-    table = _table("electrodes: millimetres to the right, to the front, up", "", "channel", "x", "y", "z", right="xyz")
+    table = new_table(
+        "electrodes: millimetres to the right, to the front, up", "", "channel", "x", "y", "z", right="xyz"
+    )
     for i, (name, place) in enumerate(zip(ch_names, ch_pos, strict=True)):
         table.add_row(str(i), escape(name), *(f"{1000 * v:.1f}" if np.isfinite(v) else "unknown" for v in place))
     return table
@@ -56,7 +58,7 @@ def electrode_table(ch_names: Sequence[str], ch_pos: Array) -> Table:
 def top_channels_table(attention: Attention, k: int = 3) -> Table:
     """Return a row per query with the `k` channels that it attends to most, and their mean weights."""
     untrained = " (untrained: it means nothing)" if attention.provenance.untrained else ""
-    table = _table(f"attention: top {k} channels per query{untrained}", "query", *(f"{i + 1}." for i in range(k)))
+    table = new_table(f"attention: top {k} channels per query{untrained}", "query", *(f"{i + 1}." for i in range(k)))
     for query, best in enumerate(attention.top_channels(k)):
         table.add_row(str(query + 1), *(f"{escape(name)} {weight:.3f}" for name, weight in best))
     return table
@@ -64,7 +66,9 @@ def top_channels_table(attention: Attention, k: int = 3) -> Table:
 
 def recipe_table(recipe: Recipe) -> Table:
     """Return a row per step: its options and where their numbers come from."""
-    table = _table(f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name, "", "step", "options", "source")
+    table = new_table(
+        f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name, "", "step", "options", "source"
+    )
     for i, row in enumerate(recipe.describe()):
         table.add_row(str(i + 1), *map(escape, row))
     return table
@@ -78,7 +82,7 @@ def model_rows(specs: Iterable[ModelSpec], *, wide: bool = False) -> list[dict[s
 def model_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the rows of `model_rows` for people; wide ones one below the other, a line per field."""
     if rows and "paper" in rows[0]:
-        table = _table("", "", "")
+        table = new_table("", "", "")
         for row in rows:
             first, *others = row.items()
             table.add_row(f"[bold]{first[0]}[/bold]", f"[bold]{escape(_words(first[1]))}[/bold]")
@@ -87,33 +91,9 @@ def model_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             table.add_row()
         table.show_header = False
         return table
-    table = _table("", *(rows[0] if rows else ()), right=("parameters", "megabytes"))
+    table = new_table("", *(rows[0] if rows else ()), right=("parameters", "megabytes"))
     for row in rows:
         table.add_row(*(escape(_words(value)) for value in row.values()))
-    return table
-
-
-def score_table(summary: Sequence[Mapping[str, Any]], by: str) -> Table:
-    """Return a row per kind of hiding, group and method of a score's summary: medians, and quartiles in brackets.
-
-    Parameters
-    ----------
-    summary : sequence of dict
-        From `Score.summary`.
-    by : str
-        As given to it.
-    """
-    groups = [] if by == "kind" else [by]
-    names = {"nmse": "NMSE", "r": "r", "snr_db": "SNR dB", "spectral": "spectral error"}
-    right = ("won", *names.values())
-    table = _table("hidden and brought back: median [quartiles]", "kind", *groups, "method", *right, right=right)
-    before: tuple[Any, ...] = ()
-    for row in summary:
-        group = tuple(row[name] for name in ("kind", *groups))
-        spread = (f"{_short(row[n])} [{_short(row[f'{n}_q1'])}, {_short(row[f'{n}_q3'])}]" for n in names)
-        shown = ("",) * len(group) if group == before else group
-        table.add_row(*map(escape, (*shown, row["method"], f"{row['won']} of {row['n']}", *spread)))
-        before = group
     return table
 
 
@@ -126,7 +106,7 @@ def coverage_table(coverage: Coverage) -> Table:
     for row in rows:
         kind = tuple(re.sub(r"(?<=\.)\d+(?=\.)", "*", part) for part in row)
         counts[kind] = counts.get(kind, 0) + 1
-    table = _table(f"tensors: {coverage}", "n", "in the file", "becomes", "because", right=("n",))
+    table = new_table(f"tensors: {coverage}", "n", "in the file", "becomes", "because", right=("n",))
     for (old, new, why), n in counts.items():
         same = "the same" if old == new else new
         table.add_row(str(n), *map(escape, (old, same, why)), style="dim" if new == "dropped" else None)
@@ -136,7 +116,7 @@ def coverage_table(coverage: Coverage) -> Table:
 def device_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return a row per device and number format: its time, and how far its answer is from the first one's."""
     columns = ("seconds", "r", "RMSE", "max abs", "of a scale of")
-    table = _table(f"{title}: against the first", "device", "format", *columns, "float32 agrees", right=columns)
+    table = new_table(f"{title}: against the first", "device", "format", *columns, "float32 agrees", right=columns)
     for row in rows:
         numbers = ("–" if row[key] is None else f"{row[key]:.4g}" for key in ("rmse", "max_abs", "scale"))
         r = "–" if row["r"] is None else f"{row['r']:.9f}"
@@ -147,7 +127,7 @@ def device_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def parts_table(parts: Mapping[str, int]) -> Table:
     """Return how many numbers each part of a checkpoint has."""
-    table = _table("parts", "part", "numbers", "share", right=("numbers", "share"))
+    table = new_table("parts", "part", "numbers", "share", right=("numbers", "share"))
     for name, n in parts.items():
         table.add_row(escape(name), f"{n:,}", f"{n / max(1, sum(parts.values())):.1%}")
     return table
@@ -155,7 +135,7 @@ def parts_table(parts: Mapping[str, int]) -> Table:
 
 def tensor_table(statistics: Iterable[TensorStatistics]) -> Table:
     """Return a row per tensor of a checkpoint, and what is suspicious about it."""
-    table = _table("tensors", "name", "shape", "format", "mean", "std", "suspicious", right=("mean", "std"))
+    table = new_table("tensors", "name", "shape", "format", "mean", "std", "suspicious", right=("mean", "std"))
     for s in statistics:
         numbers = ("–" if value is None else f"{value:.4g}" for value in (s.mean, s.std))
         cells = (s.name, "×".join(map(str, s.shape)) or "one number", s.dtype, *numbers, ", ".join(s.suspicious))
@@ -203,17 +183,14 @@ def _model_row(spec: ModelSpec, variant: Variant, wide: bool) -> dict[str, Any]:
     return row
 
 
-def _short(value: float) -> str:
-    return "–" if np.isnan(value) else "∞" if np.isposinf(value) else f"{value:.2f}"
-
-
 def _words(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return ", ".join(value) if isinstance(value, list) else "–" if value is None else str(value)
 
 
-def _table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
+def new_table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
+    """Return a table without rows in the house's style; columns named in `right` are aligned to the right."""
     table = Table(
         title=escape(title) or None, title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold"
     )

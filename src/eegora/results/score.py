@@ -166,6 +166,10 @@ class Score:
         wanted = {"method": method, "kind": kind, **more}
         return [row for row in self.table if all(row[name] == value for name, value in wanted.items())]
 
+    def rival(self, kind: str) -> str:
+        """Return the method that the model is held against: the first of the plainer ones that was tried."""
+        return next(method for method in self.methods[1:] if self.rows(method, kind))
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the traces as JSON takes it; None where a number is not defined or infinite."""
         found: dict[str, Any] = _plain(
@@ -209,7 +213,7 @@ class Score:
 
     def _verdict(self, kind: str) -> str:
         """Say who was better in one kind of hiding."""
-        rival = self._rival(kind)
+        rival = self.rival(kind)
         ours, theirs = self.rows(self.model, kind), self.rows(rival, kind)
         pairs = [(a["nmse"], b["nmse"]) for a, b in zip(ours, theirs, strict=True)]
         better, worse = sum(a < b for a, b in pairs), sum(a > b for a, b in pairs)
@@ -230,10 +234,6 @@ class Score:
         if (n := sum(row["nmse"] > 1 for row in ours)) > len(ours) / 2:
             told += f" {self.model} did worse than a line of zeros in {n} (NMSE above 1)."
         return told
-
-    def _rival(self, kind: str) -> str:
-        """Return the method that the model is held against: the first of the plainer ones that was tried."""
-        return next(method for method in self.methods[1:] if self.rows(method, kind))
 
     def _record(self) -> storage.Record:
         return storage.record(KIND, self.provenance, conditions=self.conditions, statement_of_repair=IMPUTED)
