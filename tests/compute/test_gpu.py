@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from eegora import assembly, registry
+from eegora.compute import fastest
 from eegora.compute.accelerate import accelerate, number_format
 from eegora.compute.device import choose_device, exact_float32
 from eegora.compute.graphs import Graphs
@@ -137,3 +138,18 @@ def test_graphs_are_bounded_and_new_parameters_are_seen():
         layer.weight.data = layer.weight.data * 2
         layer.bias.data = layer.bias.data * 2
         assert torch.allclose(graphs(layer, {"x": x}), 2 * before)
+
+
+def test_a_recorded_map_takes_a_way_that_was_timed(monkeypatch):
+    monkeypatch.setattr(fastest, "_kept", {})
+    layer = torch.nn.Sequential(torch.nn.Linear(64, 64, device="cuda")).requires_grad_(False)
+    x = torch.randn(128, 64, device="cuda")
+    expected = layer(x)
+    fastest.choose_linears(layer)
+    graphs = Graphs(lambda network, inputs: network(inputs["x"]))
+    with torch.inference_mode(), number_format(choose_device("cuda")):
+        for _ in range(3):
+            out = graphs(layer, {"x": x})
+    assert (out - expected).abs().max() <= 1e-5
+    assert [key[0] for key in fastest._kept] == ["linear"]
+    assert not graphs.refused
