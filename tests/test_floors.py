@@ -7,7 +7,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "eegora"
 FLOORS = (
-    ("errors", "plan", "signal", "stream", "windows", "provenance"),
+    ("errors", "whole", "plan", "signal", "stream", "windows", "provenance"),
     ("recordings", "recipes", "checkpoints", "layers", "compute", "results"),
     ("spec", "models"),
     (

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eegora.checkpoints.read import read_metadata, read_tensors
-from eegora.checkpoints.write import in_format, write_tensors, write_whole
+from eegora.checkpoints.write import in_format, write_tensors
 from eegora.errors import CheckpointError, UsageError
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(3)}
@@ -30,34 +30,6 @@ def test_nothing_is_ever_replaced(tmp_path: Path) -> None:
     assert error.value.code == "exists"
     assert path.read_text() == "mine"
     assert os.listdir(tmp_path) == ["x.safetensors"]
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_a_file_that_came_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
-    path = tmp_path / "x"
-
-    def refuse(*_: object) -> None:
-        raise OSError("no links here")
-
-    if not links:
-        monkeypatch.setattr("os.link", refuse)
-    with pytest.raises(FileExistsError):
-        write_whole(path, lambda temporary: (temporary.write_text("ours"), path.write_text("theirs")), replace=False)
-    assert path.read_text() == "theirs"
-    path.unlink()
-    write_whole(path, lambda temporary: temporary.write_text("ours"), replace=False)
-    assert path.read_text() == "ours"
-    assert os.listdir(tmp_path) == ["x"]
-
-
-def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
-    def fail(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "x", fail)
-    assert os.listdir(tmp_path) == []
 
 
 def test_another_number_format() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 from eegora.checkpoints.hub import one_at_a_time
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.read import sha256_of
-from eegora.checkpoints.write import write_whole
 from eegora.errors import CheckpointError
+from eegora.whole import write_whole
 
 CONTENTS = "bundle.json"
 

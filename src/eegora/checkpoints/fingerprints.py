@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.errors import CheckpointError
+from eegora.whole import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -90,8 +91,6 @@ def record_fingerprint(sha256: str, config: Mapping[str, Any], fingerprint: str)
     CheckpointError
         ``bad_record``, or ``cannot_store``.
     """
-    from eegora.checkpoints.write import write_whole
-
     path = user_store()
     store = _read(path)
     store.setdefault(sha256, {})[config_digest(config)] = fingerprint

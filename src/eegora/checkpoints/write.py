@@ -1,65 +1,19 @@
-"""Checkpoint files as a whole or not at all: beside the target, to the disk, and only then under their name.
+"""Checkpoint files, as a whole or not at all, in any number format.
 
 What is in them, and whether it is right, it leaves to whoever asks.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eegora.errors import CheckpointError, UsageError
+from eegora.whole import write_whole
 
 if TYPE_CHECKING:
     import torch
-
-
-def write_whole(path: Path, write: Callable[[Path], object], *, replace: bool = True) -> None:
-    """Write beside the target, flush to the disk, and only then give the file its name.
-
-    Parameters
-    ----------
-    path : Path
-        In a folder that is there.
-    write : callable
-        Given the temporary name.
-    replace : bool
-        False refuses to replace a file, also one that came into being meanwhile.
-
-    Raises
-    ------
-    OSError
-        ``FileExistsError`` without `replace`; whatever the system refuses.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        if replace:
-            temporary.replace(path)
-        else:
-            _name_once(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _name_once(temporary: Path, path: Path) -> None:
-    """Give a file its name unless it is taken: a second link to it is refused by the system itself."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a disk without links
-        if path.exists():
-            raise FileExistsError(f"{path} exists") from None
-        temporary.replace(path)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:

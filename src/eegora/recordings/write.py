@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from eegora.errors import UsageError
 from eegora.recordings.opening import quietly, set_positions
 from eegora.recordings.read import time_axis
 from eegora.signal import TimeAxis
+from eegora.whole import put
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -122,9 +122,7 @@ def save_raw(raw: mne.io.BaseRaw, path: str | Path, *, fmt: Format = "single") -
             raw.save(folder / path.name, fmt=fmt, overwrite=False, verbose="ERROR")
         parts = sorted(folder.iterdir(), key=lambda part: part.name == path.name)  # the first part appears last
         for part in parts:
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            part.replace(path.parent / part.name)
+            put(part, path.parent / part.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eegora import whole
 from eegora.errors import UsageError
 from eegora.provenance import UNTRAINED, Provenance
 
@@ -42,17 +42,9 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
     if target.exists() and not target.is_file():
         what = "is a folder" if target.is_dir() else "is not a plain file"
         raise UsageError("cannot_write", f"{path} {what}", hint="give the name of a file")
-    part = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     with refusals(path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(part)
-            _to_disk(part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        if os.name == "posix":  # the new name itself
-            _to_disk(target.parent, os.O_RDONLY)
+        whole.write_whole(target, write)
 
 
 @contextmanager
@@ -241,11 +233,3 @@ def _plain(found: Record) -> dict[str, str]:
 def _unreadable(path: Path, error: Exception) -> UsageError:
     reason = str(error).partition("\n")[0]
     return UsageError("bad_result", f"{path} cannot be read: {reason}", hint="compute and save it again")
-
-
-def _to_disk(path: Path, flags: int = os.O_RDWR) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
