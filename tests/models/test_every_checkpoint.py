@@ -26,6 +26,7 @@ from tests.models.conftest import MODELS, name_of
 from tests.models.test_every_model import smallest
 
 HERE = Path(__file__).parent
+HUGE = 3e8
 LARGE = 1e6  # numbers; of a family, the smaller sizes stand for the larger ones
 
 
@@ -35,6 +36,20 @@ def manifests():
     layouts = {path: find_layout(path.stem, [path.parent]).layout for _, path in found}
     numbers = {path: sum(math.prod(shape) for shape, _ in layout.values()) for path, layout in layouts.items()}
     return [(m, path) for m, path in found if numbers[path] < LARGE]
+
+
+def large_manifests():
+    """Those beside the vectors that EEGORA_VECTORS names, but for the few whose verification takes minutes."""
+    folder = os.environ.get("EEGORA_VECTORS")
+    if not folder:
+        return []
+    found = []
+    for path in sorted((Path(folder).parent / "manifests").glob("*.json")):
+        (model,) = [m for m in MODELS if registry.plain(path.stem.split("-")[0]) == registry.plain(m)]
+        numbers = sum(math.prod(shape) for shape, _ in find_layout(path.stem, [path.parent]).layout.values())
+        found += [(model, path)] if LARGE <= numbers < HUGE else []
+    assert {model for model, _ in found} > set(), f"no manifests beside {folder}"
+    return found
 
 
 MANIFESTS = manifests()
@@ -142,6 +157,19 @@ def test_inspect_verify_and_convert_every_manifest(pair, tmp_path, capfd, monkey
     converted = json.loads(run("verify", spec.name, "--checkpoint", target, "--json"))
     assert converted["fingerprint"] == proof["fingerprint"]
     assert converted["renamed"] == {}
+
+
+if LARGER := large_manifests():  # where EEGORA_VECTORS names a folder; elsewhere there is nothing to skip
+
+    @pytest.mark.parametrize("pair", LARGER, ids=name_of)
+    def test_inspect_and_verify_every_large_manifest(pair, tmp_path, capfd):
+        model, manifest = pair
+        file = make(manifest, tmp_path)
+        assert main(["inspect", str(file), "--json"]) == 0
+        (found,) = json.loads(capfd.readouterr().out)["models"]
+        assert (found["model"], found["fits"]) == (registry.specs()[model].name, True)
+        assert main(["verify", registry.specs()[model].name, "--checkpoint", str(file), "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["variant"] == found["variant"]
 
 
 @pytest.mark.parametrize("model", MODELS)
