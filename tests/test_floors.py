@@ -13,6 +13,7 @@ FLOORS = (
     (
         "registry",
         "assembly",
+        "ability",
         "preparation",
         "vocabulary",
         "many",
@@ -38,6 +39,9 @@ ALONGSIDE = {
     ("loading", "model"),
     ("model", "registry"),
     ("model", "preparation"),
+    ("model", "ability"),
+    ("ability", "registry"),
+    ("ability", "model"),
     ("model", "mending"),
     ("model", "embedding"),
     ("embedding", "model"),

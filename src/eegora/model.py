@@ -9,19 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from eegora import registry
+from eegora.ability import check_able, warnings
 from eegora.compute.device import Device
 from eegora.decoding import decoded
 from eegora.embedding import Written, embed_to, one_way
-from eegora.errors import ChannelError, CheckpointError, UsageError
+from eegora.errors import ChannelError, UsageError
 from eegora.many import Refused, embed_sources
 from eegora.mending import mend
 from eegora.preparation import Outlook, Pace, Preparation, Progress, cells_of
-from eegora.provenance import UNTRAINED, Provenance
+from eegora.provenance import Provenance
 from eegora.recipes.recipe import Recipe, Watch, prepare
 from eegora.results.attention import Attention
 from eegora.results.classification import Classification, class_names, probabilities_of
@@ -467,34 +468,8 @@ class Model:
 
     def able(self, task: str, function: Callable[..., Any] | None, *, doubtful: bool = False) -> Callable[..., Any]:
         """Return a task's function, or say which models or checkpoints have it; `doubtful`: with random parameters too."""
-        if function is None:
-            able = [spec.name for spec in registry.specs().values() if task in spec.tasks]
-            raise UsageError(
-                "no_such_task",
-                f"{self.spec.title} does not {task}; models that do: {', '.join(able) or 'none'}",
-                hint="--model with one of them",
-            )
-        if task in self.doubts and not doubtful:
-            raise CheckpointError(
-                "untrained_part",
-                f"{self.checkpoint['name']}: {self.doubts[task]}; what it would {task} means nothing",
-                hint=f"--checkpoint FILE with one that was fine-tuned to {task}; or --allow-untrained to see it all the same",
-            )
-        if task not in (*self.tasks, *self.doubts):
-            raise CheckpointError(
-                "no_head",
-                f"{self.checkpoint['name']} has no trained head to {task}; it can {', '.join(self.tasks)}",
-                hint=f"--checkpoint FILE with a checkpoint of your own that was fine-tuned to {task}"
-                if task == "classify"
-                else "--checkpoint with the published file",
-            )
-        return function
-
-    def _warnings(self, task: str) -> tuple[str, ...]:
-        """Return that the numbers of a task mean nothing, where they do not."""
-        if self.untrained:
-            return (UNTRAINED,)
-        return (f"untrained: {self.doubts[task]}; the numbers mean nothing",) if task in self.doubts else ()
+        check_able(self, task, function is not None, doubtful=doubtful)
+        return cast(Callable[..., Any], function)
 
     def provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
         """Return the record of a result made of these windows."""
@@ -510,6 +485,6 @@ class Model:
             not_undone=windows.not_undone,
             device=f"{self.device.name} ({self.device.reason})",
             dtype=self.device.dtype,
-            notes=(*self.notes, *windows.notes, *self._warnings(task)),
+            notes=(*self.notes, *windows.notes, *warnings(self, task)),
             options={**windows.choices, **(how.settings if how else {}), **options},
         )

@@ -1,0 +1,60 @@
+"""What a model with its checkpoint can do, and what it answers where it cannot: other models, other checkpoints, or leave to go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eegora import registry
+from eegora.errors import CheckpointError, UsageError
+from eegora.provenance import UNTRAINED
+
+if TYPE_CHECKING:
+    from eegora.model import Model
+
+
+def check_able(model: Model, task: str, offered: bool, *, doubtful: bool = False) -> None:
+    """Refuse a task that a model does not do.
+
+    Parameters
+    ----------
+    model : Model
+    task : str
+    offered : bool
+        Whether its code has such a function at all.
+    doubtful : bool
+        Let parameters that were never trained do it too.
+
+    Raises
+    ------
+    UsageError
+        ``no_such_task``: names the models that do.
+    CheckpointError
+        ``no_head``; ``untrained_part``.
+    """
+    if not offered:
+        able = [spec.name for spec in registry.specs().values() if task in spec.tasks]
+        raise UsageError(
+            "no_such_task",
+            f"{model.spec.title} does not {task}; models that do: {', '.join(able) or 'none'}",
+            hint="--model with one of them",
+        )
+    own = "--checkpoint FILE with a checkpoint of your own that was fine-tuned"
+    if task in model.doubts and not doubtful:
+        raise CheckpointError(
+            "untrained_part",
+            f"{model.checkpoint['name']}: {model.doubts[task]}; what it would {task} means nothing",
+            hint=f"{own} to {task}" + ("; or --allow-untrained to see it all the same" if task == "classify" else ""),
+        )
+    if task not in (*model.tasks, *model.doubts):
+        raise CheckpointError(
+            "no_head",
+            f"{model.checkpoint['name']} has no trained head to {task}; it can {', '.join(model.tasks)}",
+            hint=f"{own} to {task}" if task == "classify" else "--checkpoint with the published file",
+        )
+
+
+def warnings(model: Model, task: str) -> tuple[str, ...]:
+    """Return that the numbers of a task mean nothing, where they do not."""
+    if model.untrained:
+        return (UNTRAINED,)
+    return (f"untrained: {model.doubts[task]}; the numbers mean nothing",) if task in model.doubts else ()
