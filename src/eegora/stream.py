@@ -86,6 +86,10 @@ class Stream:
         """Return a stream changed by something that treats every sample by itself."""
         return Stream(change(self.head), self.n_times, lambda start, stop: change(self.read(start, stop)))
 
+    def whole(self) -> Signal:
+        """Return all of the recording as one signal, however large."""
+        return replace(self.read(0, self.n_times), annotations=self.head.annotations)
+
     def told(self, *notes: str, bads: tuple[str, ...] = ()) -> Stream:
         """Return a stream with further notes and bad channels."""
         new = tuple(note for note in dict.fromkeys(notes) if note not in self.head.notes)

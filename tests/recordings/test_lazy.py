@@ -8,7 +8,7 @@ import pytest
 
 from eegora.errors import EegoraError
 from eegora.recordings import lazy, read
-from eegora.recordings.source import marked_bad, without
+from eegora.recordings.source import as_signal, marked_bad, without
 from eegora.recordings.synthetic import synthetic_raw
 from eegora.stream import Room, Stream
 
@@ -106,6 +106,13 @@ def test_channels_left_out_and_marked():
     signal = read.to_signal(raw)
     stream = lazy.to_stream(raw)
     assert_same(marked_bad(without(stream, ["Fp2"]), ["O1"]), marked_bad(without(signal, ["Fp2"]), ["O1"]))
+
+
+def test_a_stream_as_one_signal():
+    raw = raw_of(holes)
+    signal = as_signal(lazy.to_stream(raw, non_finite="interpolate"))
+    np.testing.assert_array_equal(signal.data, read.to_signal(raw, non_finite="interpolate").data)
+    assert signal.annotations == read.to_signal(raw, non_finite="interpolate").annotations
 
 
 def test_only_large_recordings_go_in_pieces(case):

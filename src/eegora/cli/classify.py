@@ -44,14 +44,12 @@ def classify(
     ] = False,
 ) -> None:
     """Classify the windows of a recording."""
-    from eegora.stream import Room
-
     session = Session(output)
     name = model_name(model.model, "classify")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY, save_inputs)
     session.foresee(name, model, recording, path)
-    room = Room(round(pieces.memory * 1e6), pieces.temp, way_back=False)
+    room = pieces.room()
     signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "classify", room=room)

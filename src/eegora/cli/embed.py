@@ -21,6 +21,7 @@ from eegora.cli.options import (
     words,
 )
 from eegora.cli.session import Session, preparation, with_inputs
+from eegora.stream import Room
 
 ENDINGS = (".parquet", ".safetensors", ".npz")
 ROOMY = ENDINGS
@@ -48,17 +49,16 @@ def embed(
 ) -> None:
     """Embed a recording."""
     from eegora.embedding import Written
-    from eegora.stream import Room
 
     session = Session(output)
     names = words([model_name(model.model, "embed")])
     if len(names) > 1:
-        return _aligned(session, names, recording, model, every, save_inputs)
+        return _aligned(session, names, recording, model, every, save_inputs, pieces.room())
     (name,) = names
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY, save_inputs)
     session.foresee(name, model, recording, path, pooling)
-    room = Room(round(pieces.memory * 1e6), pieces.temp, way_back=path.suffix.lower() != ".parquet")
+    room = pieces.room(way_back=path.suffix.lower() != ".parquet")
     signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "embed", every=every, room=room)
@@ -100,6 +100,7 @@ def _aligned(
     options: ModelOptions,
     every: float | None,
     save_inputs: bool,
+    room: Room,
 ) -> None:
     """Embed with several models on a common grid of starts: one table, a row per model and start."""
     from eegora.errors import UsageError
@@ -113,9 +114,9 @@ def _aligned(
     )
     for name in names:
         session.foresee(name, options, recording, path)
-    signal, _ = session.read(recording)
+    signal, _ = session.read_any(recording, room)
     models = [session.load(name, options) for name in names]
-    how = preparation(recording)
+    how = replace(preparation(recording), room=room)
     longest = max(model.window_seconds(how) for model in models)
     how = replace(how, every=every or longest)
     results = []

@@ -14,7 +14,7 @@ import typer
 
 from eegora.checkpoints.published import Elsewhere
 from eegora.errors import UsageError
-from eegora.stream import LIMIT
+from eegora.stream import LIMIT, Room
 
 
 def complete_model(begun: str) -> list[str]:
@@ -139,6 +139,10 @@ class RoomOptions:
         Path | None,
         typer.Option(metavar="DIR", help="Where temporary files of such a recording go, instead of TMPDIR."),
     ] = None
+
+    def room(self, *, way_back: bool = False) -> Room:
+        """Return the room that a recording has, with or without its way back to volts."""
+        return Room(round(self.memory * 1e6), self.temp, way_back)
 
 
 @dataclass(frozen=True)

@@ -276,7 +276,7 @@ def prepare(
     n_before = 1 + [STEPS[step.name].where for step in steps].index("cut")
     behind = steps[n_before:]
     if isinstance(source, Stream) and (name := streamed.obstacle(steps)):
-        source = noted(streamed.gathered(source), f"held in memory as a whole: {name} has no way to go in pieces")
+        source = noted(source.whole(), f"held in memory as a whole: {name} has no way to go in pieces")
     if isinstance(source, Stream):
         watch = None  # nothing is there to be shown
         windows = streamed.in_pieces(source, steps, run, room or Room())

@@ -50,11 +50,6 @@ def obstacle(steps: Sequence[Step]) -> str:
     return ""
 
 
-def gathered(stream: Stream) -> Signal:
-    """Return all of a recording as one signal."""
-    return replace(stream.read(0, stream.n_times), annotations=stream.head.annotations)
-
-
 def in_pieces(stream: Stream, steps: Sequence[Step], run: Run, room: Room) -> Windows:
     """Run a recipe on a recording without holding it.
 

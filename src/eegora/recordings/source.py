@@ -67,6 +67,8 @@ def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:
 
     if isinstance(source, Signal):
         return source
+    if isinstance(source, Stream):
+        return source.whole()
     if isinstance(source, str | Path):
         return read.load_signal(source, non_finite=non_finite)[0]
     if isinstance(source, mne.io.BaseRaw):
