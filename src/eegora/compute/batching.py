@@ -12,7 +12,7 @@ from eegora.windows import Windows
 if TYPE_CHECKING:
     import torch
 
-PORTION = 1 << 26  # bytes of windows
+PORTION = 1 << 24  # bytes of windows; what a network makes of them may be several times as large
 
 Run = Callable[["dict[str, torch.Tensor]"], "torch.Tensor"]
 
