@@ -18,7 +18,7 @@ from eegora.ability import check_able, warnings
 from eegora.compute.device import Device
 from eegora.decoding import decoded
 from eegora.embedding import Written, embed_to, one_way
-from eegora.errors import ChannelError, UsageError
+from eegora.errors import ChannelError
 from eegora.many import Refused, embed_sources
 from eegora.mending import mend
 from eegora.preparation import Outlook, Pace, Preparation, Progress, cells_of
