@@ -27,6 +27,14 @@ def test_it_ends_after_three_rounds_when_time_is_up():
     assert len(found["a"].samples) == 3
 
 
+def test_long_runs_are_not_warmed_up_for_long():
+    found = in_turn({"a": lambda: Sample(5000.0, 1.0)}, warmup=9, runs=50, judged="cpu", seconds=0.0)
+    assert len(found["a"].samples) == 3
+    order = []
+    in_turn({"a": lambda: order.append(1) or Sample(5000.0, 1.0)}, warmup=9, runs=2, judged="cpu", seconds=0.0)
+    assert len(order) == 1 + 2
+
+
 def test_the_clock_that_counts_is_recorded():
     samples = tuple(Sample(wall, cpu) for wall, cpu in ((10.0, 1.0), (30.0, 3.0), (20.0, 2.0)))
     assert Times(samples, "cpu").median == 2.0

@@ -31,10 +31,11 @@ def dtypes(plan: Plan) -> Iterator[dict[str, Any]]:
         parameters and input, ``relative`` (RMSE over the standard deviation of the float64 result), ``pairs`` (some numbers of
         float64 and of this format) and ``error_counts`` (numbers per quarter of a decade of the absolute error).
     """
+    wanted = plan.dtypes if plan.dtypes != Plan.dtypes else DTYPES[1:3] if plan.quick else DTYPES
     for name in plan.names:
         reference = Subject(plan.what(name), Device("cpu", "float64", "the reference"), plan.checkpoint)
         exact = reference.run(reference.inputs(1)).double()
-        for dtype in DTYPES[1:3] if plan.quick else DTYPES:
+        for dtype in wanted:
             try:
                 device = choose_device(plan.device, dtype)
             except DeviceError as error:

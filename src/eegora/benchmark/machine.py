@@ -102,6 +102,10 @@ def wait(device: str) -> None:
         import torch
 
         torch.cuda.synchronize(device)
+    elif device == "mps":
+        import torch
+
+        torch.mps.synchronize()
 
 
 def _cpu() -> str:

@@ -92,19 +92,22 @@ def in_turn(
     judged : str
         ``cpu`` or ``wall``.
     seconds : float
-        After this time no new round begins, but for the third.
+        After this time no new round begins, but for the third that counts, and every round but the first counts.
     """
     found: dict[str, list[Sample]] = {name: [] for name in ways}
-    start = time.perf_counter()
+    start, counted = time.perf_counter(), 0
     for i in range(warmup + runs):
-        if i >= warmup + 3 and time.perf_counter() - start > seconds:
+        late = time.perf_counter() - start > seconds
+        if counted >= min(3, runs) and (late or counted == runs):
             break
+        counts = i >= warmup or (i > 0 and late)
         for name, way in ways.items():
             sample = way()
             if sample.wall < SHORT:
                 sample = way()
-            if i >= warmup:
+            if counts:
                 found[name].append(sample)
+        counted += counts
     return {name: Times(tuple(samples), judged) for name, samples in found.items()}
 
 

@@ -99,7 +99,7 @@ def batches(plan: Plan) -> Iterator[dict[str, Any]]:
 def channels(plan: Plan) -> Iterator[dict[str, Any]]:
     """Yield times by number of channels, as far as a model takes them."""
     for name in plan.names:
-        points = [Point(1, n) for n in _some(CHANNELS, plan)]
+        points = [Point(plan.batches[0], n) for n in _some(CHANNELS, plan)]
         yield from sweep(name, _taken(name, points, plan), plan, plan.dtypes[0])
 
 
@@ -107,7 +107,7 @@ def lengths(plan: Plan) -> Iterator[dict[str, Any]]:
     """Yield times by length of the window, as far as a model takes it."""
     for name in plan.names:
         default = windows_of(registry.find(name)[1]).data.shape[-1]
-        points = [Point(1, None, round(default * share)) for share in _some(LENGTHS, plan)]
+        points = [Point(plan.batches[0], None, round(default * share)) for share in _some(LENGTHS, plan)]
         yield from sweep(name, _taken(name, points, plan), plan, plan.dtypes[0])
 
 
@@ -115,7 +115,7 @@ def distribution(plan: Plan) -> Iterator[dict[str, Any]]:
     """Yield many runs of one window, every sample kept."""
     many = replace(plan, runs=20 if plan.quick else max(plan.runs, 200), seconds=4 * plan.seconds)
     for name in plan.names:
-        yield from sweep(name, [Point()], many, plan.dtypes[0])
+        yield from sweep(name, [Point(plan.batches[0])], many, plan.dtypes[0])
 
 
 def sweep(

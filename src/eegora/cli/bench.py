@@ -37,7 +37,6 @@ SECTIONS = {
 class BenchOptions:
     """How to measure, and where the figures go."""
 
-    threads: Annotated[str, typer.Option(help="Numbers of CPU threads.", metavar="N,N")] = "1,2"
     warmup: Annotated[int, typer.Option(min=1, help="Rounds that do not count.")] = 3
     runs: Annotated[int, typer.Option(min=2, help="Rounds that count.")] = 10
     seconds: Annotated[
@@ -67,6 +66,9 @@ class SubjectOptions:
     ] = None
 
 
+Threads = Annotated[str, typer.Option(help="Numbers of CPU threads.", metavar="N,N")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")]
+Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]…", help="Models; default: all.")]
 Peers = Annotated[
     Path | None,
     typer.Option(metavar="PYTHON", help="Python of an environment that holds the peers; default: one is made."),
@@ -80,23 +82,23 @@ def _add_sections() -> None:
 
 def _command(name: str) -> Callable[..., None]:
     """Return a section's command, with the options that mean something to it."""
-    if name == "peers":
 
-        def with_peers(subject: SubjectOptions, options: BenchOptions, peers: Peers = None) -> None:
-            _run((name,), options, subject, peers)
+    def against_peers(
+        options: BenchOptions, models: Models = None, device: Device = "cpu", peers: Peers = None
+    ) -> None:
+        _run((name,), options, SubjectOptions(models, device=device), peers=peers)
 
-        return with_peers
-    if name in ("prepare", "load"):
+    def preparing(options: BenchOptions, threads: Threads = "1,2") -> None:
+        _run((name,), options, SubjectOptions(), threads)
 
-        def alone(options: BenchOptions) -> None:
-            _run((name,), options, SubjectOptions(), None)
+    def loading(options: BenchOptions, models: Models = None) -> None:
+        _run((name,), options, SubjectOptions(models))
 
-        return alone
+    def of_networks(subject: SubjectOptions, options: BenchOptions, threads: Threads = "1,2") -> None:
+        _run((name,), options, subject, threads)
 
-    def of_models(subject: SubjectOptions, options: BenchOptions) -> None:
-        _run((name,), options, subject, None)
-
-    return of_models
+    own: dict[str, Callable[..., None]] = {"peers": against_peers, "prepare": preparing, "load": loading}
+    return own.get(name, of_networks)
 
 
 @app.callback()
@@ -104,12 +106,13 @@ def _command(name: str) -> Callable[..., None]:
 def everything(
     context: typer.Context,
     options: BenchOptions,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu",
+    threads: Threads = "1,2",
+    device: Device = "cpu",
     peers: Peers = None,
 ) -> None:
     """Run every section."""
     if context.invoked_subcommand is None:
-        _run(None, options, SubjectOptions(device=device), peers)
+        _run(None, options, SubjectOptions(device=device), threads, peers)
 
 
 @app.command("show")
@@ -130,7 +133,13 @@ def show(
         show_table(machines_table([path.stem for path in files], rows))
 
 
-def _run(names: tuple[str, ...] | None, options: BenchOptions, subject: SubjectOptions, peers: Path | None) -> None:
+def _run(
+    names: tuple[str, ...] | None,
+    options: BenchOptions,
+    subject: SubjectOptions,
+    threads: str = "1,2",
+    peers: Path | None = None,
+) -> None:
     """Measure, print, and put into the evidence file, section by section, with its charts."""
     from eegora.benchmark import evidence, machine, suite
     from eegora.benchmark.sweeps import Plan
@@ -140,7 +149,7 @@ def _run(names: tuple[str, ...] | None, options: BenchOptions, subject: SubjectO
     plan = Plan(
         models=tuple(subject.models or ()),
         batches=_numbers(subject.batch),
-        threads=_numbers(options.threads),
+        threads=_numbers(threads),
         device=subject.device,
         dtypes=words([subject.dtype]),
         warmup=options.warmup,
