@@ -14,6 +14,7 @@ from eegora.models.luna.spec import SPEC
 from eegora.recipes.recipe import Recipe, prepare
 from eegora.recordings.read import load_signal
 from eegora.registry import find_recipe
+from eegora.results.windows import load_windows
 
 CASES = Path(__file__).parent / "data" / "recordings" / "cases"
 
@@ -104,7 +105,10 @@ def test_recipe_run_writes_what_leads_back_to_volts(run, ending):
     assert record["ch_names"] == list(windows.ch_names)
     assert record["provenance"]["plan"] == windows.plan.to_dicts()
     assert record["provenance"]["not_undone"] == list(windows.not_undone)
-    assert Recipe.from_toml(record["provenance"]["recipe"]).sha256 == record["recipe_sha256"]
+    assert Recipe.from_toml(record["provenance"]["recipe"]) == find_recipe(SPEC)
+    same = load_windows(path)
+    assert same.recipe == windows.recipe
+    assert same.choices == {"missing": None, "exclude": [], "bads": []}
 
 
 def test_recipe_run_takes_an_edited_recipe(run):

@@ -95,7 +95,7 @@ def _alike(items: dict[int, Windows]) -> list[list[int]]:
 
 def _together(model: Model, items: dict[int, Windows], how: Preparation | None, pace: Pace) -> dict[int, Embeddings]:
     """Embed windows that may share batches, and part the result again."""
-    from eegora.recordings.source import join
+    from eegora.windows import join
 
     whole = next(iter(items.values())) if len(items) == 1 else join(list(items.values()))
     result = model.embed(whole, how, batch_size=pace.batch_size, progress=pace.progress)

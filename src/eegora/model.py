@@ -112,7 +112,7 @@ class Model:
     def window_seconds(self, how: Preparation | None = None) -> float:
         """Return the length of the windows that a recipe cuts."""
         recipe = self.recipe(how)
-        cut = next(step for step in recipe.steps if step.name == "cut")
+        cut = next(step for step in recipe.steps if step.name in ("cut", "cut_events"))
         if "seconds" in cut.options:
             return float(cut.options["seconds"])
         rates = [float(step.options["rate"]) for step in recipe.steps if step.options.get("rate")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -119,3 +120,46 @@ class Signal:
         return tuple(
             (a.onset, a.onset + a.duration) for a in self.annotations if a.text.lower().startswith("bad_acq_skip")
         )
+
+
+@final
+@dataclass(frozen=True)
+class Trials:
+    """Stretches of one recording that are cut one by one and then belong together, as epochs do.
+
+    Parameters
+    ----------
+    parts : tuple of Signal
+        Equal channels, rate and length; at least one.
+    onsets : ndarray, shape (n_trials,), float64
+        Seconds at which each begins.
+    notes : tuple of str
+    """
+
+    parts: tuple[Signal, ...]
+    onsets: Array
+    notes: tuple[str, ...] = ()
+
+    def map(self, change: Callable[[Signal], Signal]) -> Trials:
+        """Return trials that are all changed alike."""
+        return replace(self, parts=tuple(change(part) for part in self.parts))
+
+    @property
+    def name(self) -> str:
+        """The recording's name."""
+        return self.parts[0].name
+
+    @property
+    def ch_names(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return self.parts[0].ch_names
+
+    @property
+    def sfreq(self) -> float:
+        """Hz."""
+        return self.parts[0].sfreq
+
+    @property
+    def seconds(self) -> float:
+        """Length of all trials together."""
+        return sum(part.seconds for part in self.parts)

@@ -164,3 +164,32 @@ def _take(values: Any, axis: int, pick: NDArray[np.intp]) -> Any:
     if values is None or values.shape[axis] == 1:
         return values
     return values.take(pick, axis=axis)
+
+
+def join(parts: Sequence[Windows]) -> Windows:
+    """Join windows of equal channels and length, one after the other."""
+    first = parts[0]
+    lengths = [len(part) for part in parts]
+
+    def whole(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        if name in ("scale", "shift", "level"):
+            values = [np.broadcast_to(v, (n, *v.shape[1:])) for v, n in zip(values, lengths, strict=True)]
+            widest = tuple(max(sizes) for sizes in zip(*(v.shape[1:] for v in values), strict=True))
+            values = [np.broadcast_to(v, (n, *widest)) for v, n in zip(values, lengths, strict=True)]
+        return np.concatenate(values)
+
+    offset = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+    return replace(
+        first,
+        data=whole("data"),
+        onsets=whole("onsets"),
+        index=whole("index") + offset,
+        n_valid=whole("n_valid"),
+        scale=whole("scale"),
+        shift=whole("shift"),
+        level=whole("level"),
+        flags=tuple(flag for part in parts for flag in part.flags),
+        notes=tuple(dict.fromkeys(n for part in parts for n in part.notes)),
+        annotations=(),
+    )

@@ -115,8 +115,34 @@ def test_a_rate_too_low_for_the_recipe(case, spec):
     assert "50 Hz, half of the sampling rate" in sentence(verdict, "bad_rate")
 
 
-def test_epochs_are_no_recording(case, spec):
-    assert "holds epochs, not a continuous recording" in str(check_recording(case("epochs-epo.fif"), spec))
+def test_epochs_that_are_too_short_are_no_recording(case, spec):
+    verdict = check_recording(case("epochs-epo.fif"), spec)
+    assert "holds epochs, not a continuous recording: 1 s each, wanted at least 5 s" in str(verdict)
+    assert verdict.exit_code == 3
+
+
+def test_epochs_that_windows_fit_in_can_run(spec):
+    names = ["Fp1", "Fp2", "C3", "C4", "O1", "O2"]
+    data = np.random.default_rng(0).standard_normal((3, 6, 12 * 256)) * 20e-6
+    epochs = mne.EpochsArray(data, mne.create_info(names, 256.0, "eeg"), verbose="error")
+    verdict = check_recording(epochs, spec, recipe="luna-unipolar", exclude=["O2"])
+    assert verdict.can_run
+    assert sentence(verdict, "recording") == "6 EEG channels of 6 in the recording, 256 Hz, 36 s in 3 epochs"
+    assert (verdict.windows.n_windows, verdict.windows.n_dropped, verdict.windows.lost_s) == (6, 0, 2.0)
+    assert sentence(verdict, "tail") == "the last 2 s of each epoch fill no window"
+    assert len(verdict.plan.rows) == 5
+
+
+@pytest.mark.parametrize("seconds", [20.0, 90.0], ids=["whole", "stretches"])
+def test_windows_at_events_are_counted(spec, seconds, monkeypatch):
+    monkeypatch.setattr(looking, "MOST_VALUES", 100_000)
+    raw = synthetic_raw(seconds, 0, ["Fp1", "Fp2", "C3", "C4", "O1", "O2"])
+    raw.set_annotations(mne.Annotations([2.0, 7.0, 9.0, seconds - 1], 0.1, ["left", "left", "BAD_x", "left"]))
+    recipe = find_recipe(spec, "luna-unipolar").at_events("left").with_options("cut_events", reject_by_annotation=True)
+    verdict = check_recording(raw, spec, recipe=recipe)
+    assert (verdict.windows.n_windows, verdict.windows.n_dropped, verdict.windows.lost_s) == (1, 1, 0)
+    refused = check_recording(raw, spec, recipe=recipe.at_events("right"))
+    assert "no annotation 'right'; it has" in sentence(refused, "no_events")
 
 
 def test_a_guessed_unit_is_told(case, spec):

@@ -18,11 +18,12 @@ from eegora.check.ways import Attempt, edited, ways_on
 from eegora.errors import EegoraError, UsageError
 from eegora.plan import ChannelPlan
 from eegora.recipes import resample_blocks, streamed
+from eegora.recipes.event_steps import events_of
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
 from eegora.recordings.source import without
 from eegora.registry import find_recipe
-from eegora.signal import Annotation, Signal
+from eegora.signal import Signal
 from eegora.spec import ModelSpec
 from eegora.stream import LIMIT, Room
 from eegora.windows import Windows
@@ -85,8 +86,8 @@ def check_recording(
     verdict = Verdict(look.name, model, chosen.name, task, tuple(findings), look.plan, numbers=look.numbers)
     if look.signal is None:
         return replace(verdict, next=look.findings[-1].next)
-    signal = without(_excerpt(look, look.signal), exclude)
-    attempt = Attempt(signal, chosen, spec, task, missing, unknown)
+    signal = without(_excerpt(look, look.signal, chosen), exclude)
+    attempt = Attempt(without(look.trials, exclude) if look.trials else signal, chosen, spec, task, missing, unknown)
     start = perf_counter()
     try:
         windows, remarks = attempt.run()
@@ -118,12 +119,19 @@ def check_recording(
     )
 
 
-def _excerpt(look: Look, signal: Signal) -> Signal:
+def _excerpt(look: Look, signal: Signal, recipe: Recipe) -> Signal:
     """Return the signal that the recipe runs on: all of it, or the beginning of what was read of a long recording."""
     if look.is_whole:
         return signal
     n = min(signal.n_times, round(EXCERPT_S * signal.sfreq))
-    return replace(signal, data=signal.data[:, :n], annotations=())
+    found = events_of(look.annotations, _events(recipe) or ())
+    here = tuple(replace(event, onset=n / 2 / signal.sfreq) for event in found[:1])  # one in the middle stands for all
+    return replace(signal, data=signal.data[:, :n], annotations=here)
+
+
+def _events(recipe: Recipe) -> Any:
+    """Return the events that a recipe cuts at; None if it cuts on a grid."""
+    return next((step.options["events"] for step in recipe.steps if step.name == "cut_events"), None)
 
 
 def _refused(error: EegoraError, attempt: Attempt, command: str) -> list[Finding]:
@@ -167,27 +175,34 @@ def _task(spec: ModelSpec, trained: Sequence[str], task: str, model: str) -> lis
 
 def _count(look: Look, recipe: Recipe, windows: Windows) -> WindowCount:
     """Count windows over the whole recording from its length and annotations alone."""
-    grid = _grid(look, recipe, ())
-    kept = windows if look.is_whole else _grid(look, recipe, look.annotations)
+    if look.trials:
+        part = look.trials.parts[0]
+        grid = _grid(replace(look, n_times=part.n_times), recipe, rejecting=False)
+        whole = len(grid) * len(look.trials.parts)
+        lost = part.seconds - float((grid.onsets + grid.n_valid / grid.sfreq).max())
+        return WindowCount(len(windows), whole - len(windows), 0, windows.seconds, round(max(0.0, lost), 6))
+    grid = _grid(look, recipe, rejecting=False)
+    kept = windows if look.is_whole else _grid(look, recipe, rejecting=True)
     end = float((grid.onsets + grid.n_valid / grid.sfreq).max(initial=0.0))
     annotated = sum(any(flag.startswith("annotated:") for flag in flags) for flags in kept.flags)
-    lost = round(max(0.0, look.seconds - end), 6)
+    lost = round(max(0.0, look.seconds - end), 6) if _events(recipe) is None else 0.0
     return WindowCount(len(kept), len(grid) - len(kept), annotated, windows.seconds, lost)
 
 
-def _grid(look: Look, recipe: Recipe, annotations: tuple[Annotation, ...]) -> Windows:
+def _grid(look: Look, recipe: Recipe, *, rejecting: bool) -> Windows:
     """Run only what changes the time axis, on one channel of zeros."""
     assert look.signal is not None
     nowhere = np.full((1, 3), np.nan)
     state: Any = Signal(
-        np.zeros((1, look.n_times), np.float16), ("row",), nowhere, look.signal.sfreq, annotations, name=look.name
+        np.zeros((1, look.n_times), np.float16), ("row",), nowhere, look.signal.sfreq, look.annotations, name=look.name
     )
     for step in recipe.steps:
         if step.name == "resample":
             # Picking samples makes as many as the FFT, and needs no float64.
             state = STEPS[step.name].function(state, **{**step.options, "method": "nearest"})
         elif STEPS[step.name].where == "cut":
-            state = STEPS[step.name].function(state, **step.options)
+            everything = {} if rejecting else {"reject_by_annotation": False, "gaps": "keep"}
+            state = STEPS[step.name].function(state, **{**step.options, **everything})
             break
     assert isinstance(state, Windows)
     return state
@@ -207,7 +222,9 @@ def _input(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -> 
         next_step = "the recipe's cut step with reject_by_annotation = true leaves them out (eegora recipe show --toml)"
         found.append(Finding("warning", "annotated_windows", sentence, next_step))
     if count.lost_s > 0:
-        found.append(Finding("note", "tail", f"the last {count.lost_s:g} s fill no window"))
+        found.append(
+            Finding("note", "tail", f"the last {count.lost_s:g} s{' of each epoch' * bool(look.trials)} fill no window")
+        )
     assert look.signal is not None
     if look.signal.sfreq < windows.sfreq * (1 - 1e-6):
         sentence = (

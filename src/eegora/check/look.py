@@ -16,8 +16,8 @@ from eegora.errors import EegoraError, RecordingError
 from eegora.plan import ChannelPlan
 from eegora.recordings.checks import NonFinite
 from eegora.recordings.positions import head_position
-from eegora.recordings.source import as_signal, marked_bad, raw_name
-from eegora.signal import Annotation, Signal
+from eegora.recordings.source import as_recording, as_signal, marked_bad, raw_name
+from eegora.signal import Annotation, Signal, Trials
 
 if TYPE_CHECKING:
     import mne
@@ -46,6 +46,8 @@ class Look:
         Samples of the whole recording.
     annotations : tuple of Annotation
         Of the whole recording.
+    trials : Trials or None
+        If it holds epochs: they themselves; `signal` then has one after the other.
     findings : tuple of Finding
     plan : ChannelPlan
     numbers : dict
@@ -58,6 +60,7 @@ class Look:
     signal: Signal | None
     n_times: int = 0
     annotations: tuple[Annotation, ...] = ()
+    trials: Trials | None = None
     findings: tuple[Finding, ...] = ()
     plan: ChannelPlan = field(default_factory=ChannelPlan)
     numbers: Mapping[str, Any] = field(default_factory=dict)
@@ -86,7 +89,7 @@ def look_at(
 
     Parameters
     ----------
-    source : path, mne Raw, (array, ch_names, sfreq[, unit]) or Signal
+    source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]) or Signal
     units, sfreq, montage
         As in `read_recording`; for paths.
     bads : sequence of str
@@ -105,32 +108,42 @@ def look_at(
     trouble: list[Finding] = []
     try:
         try:
-            signal, n_times, told = _read(source, options, "refuse")
+            signal, n_times, told, trials = _read(source, options, "refuse")
         except RecordingError as error:
             if error.code != "non_finite":
                 raise
             hint = "repair the file, or --non-finite interpolate"
             trouble.append(Finding("error", error.code, error.message, hint))
-            signal, n_times, told = _read(source, options, "interpolate")
+            signal, n_times, told, trials = _read(source, options, "interpolate")
     except EegoraError as error:
         if error.exit_code == 2:
             raise
         return Look(name, typed, None, findings=(*trouble, Finding.of_error(error)), reading=reading)
     signal = marked_bad(signal, bads)
-    found = Look(signal.name, typed, signal, n_times, told, plan=signal.plan, reading=reading)
+    trials = marked_bad(trials, bads) if trials else None
+    found = Look(signal.name, typed, signal, n_times, told, trials, plan=signal.plan, reading=reading)
     findings, numbers = _findings(found, signal)
     return replace(found, findings=(*trouble, *findings), numbers=numbers)
 
 
-def _read(source: Source, options: Mapping[str, Any], policy: NonFinite) -> tuple[Signal, int, tuple[Annotation, ...]]:
-    """Return the signal, or stretches of a long one; the whole length, and all annotations."""
+def _read(
+    source: Source, options: Mapping[str, Any], policy: NonFinite
+) -> tuple[Signal, int, tuple[Annotation, ...], Trials | None]:
+    """Return the signal, or stretches of a long one; the whole length, all annotations, and the epochs if it holds such."""
     import mne
 
     from eegora.recordings import read
 
+    if isinstance(source, mne.BaseEpochs | Trials):
+        return _trials(as_recording(source))
     if isinstance(source, str | Path):
-        raw = read.read_recording(source, **options)
         name = Path(source).name
+        try:
+            raw = read.read_recording(source, **options)
+        except RecordingError as error:
+            if error.code != "not_continuous":
+                raise
+            return _trials(as_recording(source))
     elif isinstance(source, mne.io.BaseRaw):
         raw, name = source, raw_name(source)
     elif isinstance(source, tuple) and len(source) in (3, 4):
@@ -138,14 +151,20 @@ def _read(source: Source, options: Mapping[str, Any], policy: NonFinite) -> tupl
         made = read.array_to_signal(
             np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V", non_finite=policy
         )
-        return made, made.n_times, made.annotations
+        return made, made.n_times, made.annotations, None
     else:
         made = as_signal(source)
-        return made, made.n_times, made.annotations
+        return made, made.n_times, made.annotations, None
     if raw.n_times * len(raw.ch_names) <= MOST_VALUES:
         signal = read.to_signal(raw, name=name, non_finite=policy)
-        return signal, raw.n_times, signal.annotations
-    return _stretches(raw, name, policy)
+        return signal, raw.n_times, signal.annotations, None
+    return (*_stretches(raw, name, policy), None)
+
+
+def _trials(trials: Any) -> tuple[Signal, int, tuple[Annotation, ...], Trials]:
+    """Return epochs one after the other, and as they are."""
+    signal = _chained(trials.parts)
+    return replace(signal, notes=(*signal.notes, *trials.notes)), signal.n_times, (), trials
 
 
 def _stretches(raw: mne.io.BaseRaw, name: str, policy: NonFinite) -> tuple[Signal, int, tuple[Annotation, ...]]:
@@ -167,14 +186,18 @@ def _stretches(raw: mne.io.BaseRaw, name: str, policy: NonFinite) -> tuple[Signa
     for start in clear:
         part = raw.copy().crop(start, start + STRETCH_S, include_tmax=False, verbose="ERROR")
         parts.append(read.to_signal(part, name=name, non_finite=policy))
-    joined = replace(
+    return _chained(parts), raw.n_times, told
+
+
+def _chained(parts: Sequence[Signal]) -> Signal:
+    """Return stretches as one signal, to be looked at."""
+    return replace(
         parts[0],
         data=np.concatenate([part.data for part in parts], axis=1),
         annotations=(),
         bads=tuple(dict.fromkeys(bad for part in parts for bad in part.bads)),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
-    return joined, raw.n_times, told
 
 
 def _findings(look: Look, signal: Signal) -> tuple[list[Finding], dict[str, Any]]:
@@ -210,6 +233,8 @@ def _what_it_is(look: Look, signal: Signal) -> Finding:
     total = len(signal.ch_names) + sum(use.row is None for use in signal.plan.uses)
     looked = "" if look.is_whole else f"; {signal.seconds:g} s of it, evenly spread, were looked at"
     sentence = f"{len(signal.ch_names)} EEG channels of {total} in the recording, {signal.sfreq:g} Hz, {look.seconds:g} s{looked}"
+    if look.trials:
+        sentence += f" in {len(look.trials.parts)} epochs"
     return Finding("ok", "recording", sentence)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from eegora.check.verdict import Finding
 from eegora.errors import EegoraError
 from eegora.recipes.recipe import Recipe, prepare
-from eegora.signal import Signal
+from eegora.signal import Signal, Trials
 from eegora.spec import ModelSpec
 from eegora.vocabulary import fit_channels, unseen_rows
 from eegora.windows import Windows
@@ -21,7 +21,7 @@ FILLS = ("spline", "inverse-distance", "nearest", "mean", "zero")  # the best gu
 class Attempt:
     """A recording, and what was asked to be done with it."""
 
-    signal: Signal
+    signal: Signal | Trials
     recipe: Recipe
     spec: ModelSpec
     task: str
@@ -132,6 +132,9 @@ def _others(attempt: Attempt) -> list[Recipe]:
     return [recipe for recipe in attempt.spec.recipes if recipe.name != attempt.recipe.name]
 
 
-def _beginning(signal: Signal) -> Signal:
+def _beginning(signal: Signal | Trials) -> Signal | Trials:
+    if isinstance(signal, Trials):
+        n_trials = max(1, round(TRIED_S / signal.parts[0].seconds))
+        return replace(signal, parts=signal.parts[:n_trials], onsets=signal.onsets[:n_trials])
     n = round(TRIED_S * signal.sfreq)
     return signal if signal.n_times <= n else replace(signal, data=signal.data[:, :n], annotations=())

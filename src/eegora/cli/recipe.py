@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +11,6 @@ from eegora.cli.options import OutputOptions, result_path, words
 
 if TYPE_CHECKING:
     from eegora.recipes.recipe import Recipe
-    from eegora.windows import Windows
-
-ENDINGS = (".npz", ".safetensors")
 
 app = typer.Typer(
     help="Show the recipes that bring a recording into a model's form, and run them.", rich_markup_mode=None
@@ -67,19 +63,19 @@ def run(
     """Prepare a recording and save its windows, with all that leads back to volts."""
     from eegora.cli.session import Session
     from eegora.recipes.recipe import prepare
-    from eegora.recordings.read import load_signal
-    from eegora.recordings.source import marked_bad, without
+    from eegora.recordings.source import load, marked_bad, without
     from eegora.results.storage import ending
+    from eegora.results.windows import ENDINGS, save_windows
 
     session = Session(OutputOptions(as_json=as_json))
     recipe = _find(name)
     path = result_path(out, f"{recording.stem}_{recipe.name}.npz", overwrite, recording)
     ending(path, ENDINGS, "windows")
-    signal, _ = load_signal(recording, units=units, sfreq=sfreq, montage=montage)
+    signal, _ = load(recording, units=units, sfreq=sfreq, montage=montage)
     signal = without(marked_bad(signal, words(bads)), words(exclude))
     windows = prepare(signal, recipe, missing=missing)
     options = {"missing": missing, "exclude": list(words(exclude)), "bads": list(words(bads))}
-    _save(path, windows, recipe, options)
+    save_windows(path, windows, options)
     for note in windows.notes:
         session.note(note)
     shape = " × ".join(map(str, windows.data.shape))
@@ -95,45 +91,6 @@ def run(
         },
         f"{path}: {shape} (window × channel × time) at {windows.sfreq:g} Hz; channels: {windows.plan}",
     )
-
-
-def _save(path: Path, windows: Windows, recipe: Recipe, options: Mapping[str, Any]) -> None:
-    """Write windows: ``volts = data * scale + shift + level``."""
-    from eegora.provenance import Provenance
-    from eegora.results.storage import record, save_arrays
-
-    provenance = Provenance(
-        recording=windows.name,
-        model="",
-        variant="",
-        task="prepare",
-        recipe=recipe.to_toml(),
-        plan=windows.plan,
-        not_undone=windows.not_undone,
-        notes=windows.notes,
-        options=options,
-    )
-    arrays: dict[str, Any] = {
-        "data": windows.data,
-        "onsets": windows.onsets,
-        "index": windows.index,
-        "n_valid": windows.n_valid,
-        "scale": windows.scale,
-        "shift": windows.shift,
-        "level": windows.level,
-        "ch_pos": windows.ch_pos,
-    }
-    if windows.missing is not None:
-        arrays["missing"] = windows.missing
-    more = {
-        "ch_names": list(windows.ch_names),
-        "sfreq": windows.sfreq,
-        "seconds": windows.seconds,
-        "flags": [list(flags) for flags in windows.flags],
-        "annotations": [[a.onset, a.duration, a.text, list(a.ch_names)] for a in windows.annotations],
-        "recipe_sha256": recipe.sha256,
-    }
-    save_arrays(path, arrays, record("windows", provenance, **more))
 
 
 def _find(name: str) -> Recipe:

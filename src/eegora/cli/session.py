@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, settings, words
 
 if TYPE_CHECKING:
-    import mne
-
     from eegora.model import Model
     from eegora.preparation import Outlook, Preparation
     from eegora.recipes.recipe import Step
@@ -161,16 +159,14 @@ class Session:
         self.detail(f"   {model!r}: {model.coverage}")
         return model
 
-    def read(self, options: RecordingOptions) -> tuple[Signal, mne.io.BaseRaw]:
-        """Read the recording that the options name."""
-        signal, raw = self.read_any(options, None)
-        return cast("Signal", signal), raw
+    def read(self, options: RecordingOptions) -> tuple[Any, Any]:
+        """Read what the options name: a Signal and its Raw, or Trials and None."""
+        return self.read_any(options, None)
 
-    def read_any(self, options: RecordingOptions, room: Room | None) -> tuple[Signal | Stream, mne.io.BaseRaw]:
-        """Read the recording that the options name, or open it where it is too large for the room."""
+    def read_any(self, options: RecordingOptions, room: Room | None) -> tuple[Any, Any]:
+        """Read what the options name, or open it as a Stream where it is too large for the room."""
         from eegora.recordings.checks import NonFinite
-        from eegora.recordings.lazy import load
-        from eegora.recordings.source import marked_bad
+        from eegora.recordings.source import load, marked_bad
 
         with self.phase("read the recording"), self.told(room, "looking through") as room:
             signal, raw = load(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import numpy as np
 
-from eegora.errors import UsageError
-from eegora.signal import Signal
+from eegora.errors import RecordingError, UsageError
+from eegora.signal import Signal, Trials
 from eegora.stream import Room, Stream
-from eegora.windows import Windows
+from eegora.windows import Windows, join
 
 if TYPE_CHECKING:
     from eegora.recipes.steps import StepInfo
@@ -143,6 +143,30 @@ class Recipe:
         steps = (replace(s, options={**s.options, **options}) if s.name == step_name else s for s in self.steps)
         return replace(self, steps=tuple(steps)).checked()
 
+    def at_events(self, events: str | Sequence[str], *, tmin: float = 0.0) -> Recipe:
+        """Return a recipe that cuts windows of the same length at events: annotations with these texts.
+
+        Parameters
+        ----------
+        events : str or sequence of str
+        tmin : float
+            Seconds from the event to the window's first sample.
+
+        Examples
+        --------
+        >>> recipe = Recipe("short", (Step("cut", {"seconds": 2}),)).at_events(["left", "right"], tmin=-0.5)
+        >>> [step.name for step in recipe.steps]
+        ['cut_events']
+        """
+        kept = ("seconds", "samples", "reject_by_annotation", "gaps")
+
+        def locked(step: Step) -> Step:
+            options = {name: value for name, value in step.options.items() if name in kept}
+            return replace(step, name="cut_events", options={**options, "events": events, "tmin": tmin})
+
+        steps = tuple(locked(step) if step.name in ("cut", "cut_events") else step for step in self.steps)
+        return replace(self, steps=steps).checked()
+
     def describe(self) -> list[tuple[str, str, str]]:
         """Return table rows: step, options, source."""
         return [
@@ -206,7 +230,7 @@ class Recipe:
 
 
 def prepare(
-    source: Signal | Stream | Windows,
+    source: Signal | Stream | Trials | Windows,
     recipe: Recipe,
     *,
     missing: str | None = None,
@@ -218,7 +242,7 @@ def prepare(
 
     Parameters
     ----------
-    source : Signal, Stream or Windows
+    source : Signal, Stream, Trials or Windows
         A Stream is worked through in pieces. With Windows only the steps behind the cut run.
     recipe : Recipe
     missing : str, optional
@@ -261,10 +285,13 @@ def prepare(
     recipe = recipe.checked().choosing(missing=missing, unknown=unknown)
     steps = recipe.steps
 
+    given: tuple[Any, ...] = source.parts if isinstance(source, Trials) else (source,)
+
     def run(state: Any, some: Iterable[Step]) -> Any:
         for step in some:
             # Pieces of a stream may be views of a block that is kept for the next piece.
-            theirs = watch is not None or isinstance(source, Stream) or np.may_share_memory(state.data, source.data)
+            theirs = watch is not None or isinstance(source, Stream)
+            theirs = theirs or any(np.may_share_memory(state.data, part.data) for part in given)
             with giving_up(None if theirs else state.data):
                 state = STEPS[step.name].function(state, **step.options)
             if isinstance(state, Windows):
@@ -285,15 +312,42 @@ def prepare(
             names = ", ".join(step.name for step in steps[:n_before])
             windows = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
         else:
-            windows = run(source, steps[:n_before])
+            windows = _cut(source, lambda part: run(part, steps[:n_before]), _least_seconds(steps[:n_before]))
         separable = watch is None and len(windows) and all(STEPS[step.name].per_window for step in behind)
         windows = in_blocks(windows, lambda some: run(some, behind)) if separable else run(windows, behind)
         windows = finite(replace(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
     windows = replace(windows, notes=(*windows.notes, *_flat_notes(windows)))
     if isinstance(source, Windows):
         return windows
-    head = source.head if isinstance(source, Stream) else source
+    head = source.head if isinstance(source, Stream) else given[0]
     return _with_bads(replace(windows, recipe=recipe.to_toml()), head)
+
+
+def _least_seconds(steps: Sequence[Step]) -> float | None:
+    """Return what the steps up to the cut need of a recording at least; None if that depends on its rate."""
+    *before, cut = steps
+    rates = [step.options["rate"] for step in before if step.options.get("rate")]
+    if cut.options.get("tail", "drop") != "drop":
+        return None
+    if "seconds" in cut.options:
+        return float(cut.options["seconds"])
+    return float(cut.options["samples"]) / rates[-1] if rates and "samples" in cut.options else None
+
+
+def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], seconds: float | None) -> Windows:
+    """Run the steps up to the cut: on trials one by one, so that what stands behind it sees the windows of all of them."""
+    if isinstance(source, Signal):
+        return run(source)
+    found = source.parts[0].seconds
+    if seconds is not None and found < seconds - 1 / source.sfreq:
+        told = (
+            f"{source.name} holds epochs, not a continuous recording: {found:g} s each, wanted at least {seconds:g} s"
+        )
+        hint = "give the recording itself, longer epochs, or a recipe with shorter windows"
+        raise RecordingError("not_continuous", told, hint=hint)
+    parts = [run(part) for part in source.parts]
+    windows = join([replace(p, onsets=p.onsets + at) for p, at in zip(parts, source.onsets, strict=True)])
+    return replace(windows, notes=(*windows.notes, *source.notes))
 
 
 def _with_bads(windows: Windows, signal: Signal) -> Windows:

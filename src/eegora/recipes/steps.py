@@ -8,7 +8,7 @@ from functools import cached_property
 from inspect import signature
 from typing import Any, Literal, get_type_hints
 
-from eegora.recipes import channel_steps, time_steps, value_steps
+from eegora.recipes import channel_steps, event_steps, time_steps, value_steps
 
 Where = Literal["before", "after", "both", "cut"]
 Whole = Literal["sample", "channel", "recording"]
@@ -66,7 +66,9 @@ STEPS: dict[str, StepInfo] = {
     "filter": StepInfo(time_steps.filter, "both", whole="channel"),
     "notch": StepInfo(time_steps.notch, "both", whole="channel"),
     "resample": StepInfo(time_steps.resample, "both", whole="channel"),
+    "require": StepInfo(time_steps.require, "before", whole="recording"),
     "cut": StepInfo(time_steps.cut, "cut"),
+    "cut_events": StepInfo(event_steps.cut_events, "cut"),
     "scale": StepInfo(value_steps.scale, "both"),
     "divide": StepInfo(value_steps.divide, "both"),
     "baseline": StepInfo(value_steps.baseline, "after"),

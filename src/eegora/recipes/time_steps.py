@@ -180,6 +180,13 @@ def aim(
     return state, goal, wanted
 
 
+def require(signal: Signal, *, seconds: float) -> Signal:
+    """Refuse recordings shorter than `seconds`, as some training sets left them out."""
+    if signal.seconds < seconds:
+        raise _too_short(signal, f"{seconds:g} s")
+    return signal
+
+
 def cut(
     signal: Signal,
     *,
@@ -239,7 +246,7 @@ def cut(
     if multiple:
         n_valid = n_valid // multiple * multiple
     windows = crops_of(signal, starts, n_valid, n_samples)
-    return _without_rejected(windows, reject_by_annotation, gaps)
+    return without_rejected(windows, reject_by_annotation, gaps)
 
 
 def crops_of(signal: Signal, starts: NDArray[Any], n_valid: NDArray[Any], n_samples: int) -> Windows:
@@ -280,7 +287,7 @@ def crops_of(signal: Signal, starts: NDArray[Any], n_valid: NDArray[Any], n_samp
     return windows
 
 
-def _without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) -> Windows:
+def without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) -> Windows:
     """Flag windows that overlap annotations, and drop those that the options drop."""
     begins, ends = windows.onsets, windows.onsets + windows.n_valid / windows.sfreq
     flags: dict[int, list[str]] = {}

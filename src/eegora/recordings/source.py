@@ -12,19 +12,22 @@ import numpy as np
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.recordings.checks import NonFinite
-from eegora.signal import Signal
+from eegora.recordings.epochs import read_epochs, to_trials
+from eegora.signal import Signal, Trials
 from eegora.stream import Room, Stream
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
     import mne
 
-    Source: TypeAlias = str | Path | mne.io.BaseRaw | mne.BaseEpochs | tuple[Any, ...] | Signal | Stream | Windows
+    Source: TypeAlias = (
+        str | Path | mne.io.BaseRaw | mne.BaseEpochs | tuple[Any, ...] | Signal | Stream | Trials | Windows
+    )
 
 
 def prepare_source(
     source: Source,
-    run: Callable[[Signal | Stream], Windows],
+    run: Callable[[Signal | Stream | Trials], Windows],
     *,
     exclude: Sequence[str] = (),
     room: Room | None = None,
@@ -33,9 +36,9 @@ def prepare_source(
 
     Parameters
     ----------
-    source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]), Signal or Stream
+    source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]), Signal, Stream or Trials
     run : callable
-        What makes windows of one continuous signal.
+        What makes windows of it.
     exclude : sequence of str
         Channels to leave out.
     room : Room, optional
@@ -47,16 +50,36 @@ def prepare_source(
         ``bad_source``.
     RecordingError
     """
+    return run(without(as_recording(source, room), exclude))
+
+
+def as_recording(source: Source, room: Room | None = None) -> Signal | Stream | Trials:
+    """Return a source as it can be prepared: epochs, also from a file, as Trials; what is too large as a Stream; else a Signal."""
     import mne
 
     from eegora.recordings import lazy
 
+    if isinstance(source, Trials):
+        return source
     if isinstance(source, mne.BaseEpochs):
-        return _epochs(source, run, exclude)
-    large = lazy.large_source(source, room or Room())
-    if large is not None:
-        return run(without(large, exclude))
-    return run(without(as_signal(source), exclude))
+        return to_trials(source)
+    if isinstance(source, str | Path):
+        return load(source, room)[0]
+    return lazy.large_source(source, room or Room()) or as_signal(source)
+
+
+def load(
+    path: str | Path, room: Room | None = None, **reading: Any
+) -> tuple[Signal | Stream | Trials, mne.io.BaseRaw | None]:
+    """Read a file: a recording, with its Raw, or epochs. Options as in `lazy.load`."""
+    from eegora.recordings import lazy
+
+    try:
+        return lazy.load(path, room or Room(), **reading)
+    except RecordingError as error:
+        if error.code != "not_continuous":
+            raise
+    return to_trials(read_epochs(path), name=Path(path).name), None
 
 
 def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:
@@ -78,6 +101,8 @@ def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:
         return read.array_to_signal(
             np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V", non_finite=non_finite
         )
+    if isinstance(source, mne.BaseEpochs | Trials):
+        raise RecordingError("not_continuous", "epochs came, wanted a continuous recording", hint="give the Raw itself")
     raise UsageError(
         "bad_source",
         f"a {type(source).__name__} is no recording; wanted a path, an mne Raw or Epochs, or (array, ch_names, sfreq)",
@@ -85,7 +110,7 @@ def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:
     )
 
 
-AnySignal = TypeVar("AnySignal", Signal, Stream, Signal | Stream)
+AnySignal = TypeVar("AnySignal", Signal, Stream, Trials, Signal | Stream, Signal | Stream | Trials)
 
 
 def without(signal: AnySignal, exclude: Sequence[str]) -> AnySignal:
@@ -96,7 +121,7 @@ def without(signal: AnySignal, exclude: Sequence[str]) -> AnySignal:
     ChannelError
         ``no_such_channel`` with the nearest names.
     """
-    if isinstance(signal, Stream):
+    if isinstance(signal, Stream | Trials):
         return signal.map(lambda some: without(some, exclude)) if exclude else signal
     gone = {row for wanted in exclude for row in _rows(signal, wanted)}
     if not gone:
@@ -118,64 +143,6 @@ def raw_name(raw: mne.io.BaseRaw) -> str:
     return Path(files[0]).name if files else "Raw"
 
 
-def _epochs(epochs: mne.BaseEpochs, run: Callable[[Signal], Windows], exclude: Sequence[str]) -> Windows:
-    """Prepare every epoch as a short recording of its own, its windows placed at the epoch's own time."""
-    import mne
-
-    from eegora.recordings import read
-
-    if not len(epochs):
-        raise RecordingError(
-            "no_windows", "the Epochs object holds no epoch", hint="give epochs that were not all dropped"
-        )
-    data, sfreq = epochs.get_data(copy=False), float(epochs.info["sfreq"])
-    if isinstance(epochs, mne.EpochsArray):
-        # Its events are mere numbers: nobody knows when these epochs were.
-        starts = np.arange(len(data)) * data.shape[-1] / sfreq
-        when = "epochs of an array have no time of their own: they are placed one after the other"
-    else:
-        # Event samples count at the rate of the recording that was cut, also after decimation or resampling.
-        rate = float(getattr(epochs, "_raw_sfreq", None) or sfreq)
-        starts = epochs.events[:, 0] / rate + epochs.tmin
-        when = "onsets of epochs count from sample 0 of the acquisition, as MNE's event samples do"
-    parts = []
-    for volts, start in zip(data, starts, strict=True):
-        raw = mne.io.RawArray(volts, epochs.info, verbose="ERROR")
-        windows = run(without(read.to_signal(raw, name="Epochs"), exclude))
-        parts.append(replace(windows, onsets=windows.onsets + start))
-    filtered = "each epoch was filtered and cut on its own: filter the recording before epoching"
-    return join(parts, notes=(filtered, when))
-
-
-def join(parts: Sequence[Windows], *, notes: Sequence[str] = ()) -> Windows:
-    """Join windows of equal channels and length, one after the other."""
-    first = parts[0]
-    lengths = [len(part) for part in parts]
-
-    def whole(name: str) -> Any:
-        values = [getattr(part, name) for part in parts]
-        if name in ("scale", "shift", "level"):
-            values = [np.broadcast_to(v, (n, *v.shape[1:])) for v, n in zip(values, lengths, strict=True)]
-            widest = tuple(max(sizes) for sizes in zip(*(v.shape[1:] for v in values), strict=True))
-            values = [np.broadcast_to(v, (n, *widest)) for v, n in zip(values, lengths, strict=True)]
-        return np.concatenate(values)
-
-    offset = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
-    return replace(
-        first,
-        data=whole("data"),
-        onsets=whole("onsets"),
-        index=whole("index") + offset,
-        n_valid=whole("n_valid"),
-        scale=whole("scale"),
-        shift=whole("shift"),
-        level=whole("level"),
-        flags=tuple(flag for part in parts for flag in part.flags),
-        notes=(*dict.fromkeys(n for part in parts for n in part.notes), *notes),
-        annotations=(),
-    )
-
-
 def marked_bad(signal: AnySignal, bads: Sequence[str]) -> AnySignal:
     """Return a recording with more channels marked bad.
 
@@ -184,7 +151,7 @@ def marked_bad(signal: AnySignal, bads: Sequence[str]) -> AnySignal:
     ChannelError
         ``no_such_channel`` with the nearest names.
     """
-    if isinstance(signal, Stream):
+    if isinstance(signal, Stream | Trials):
         return signal.map(lambda some: marked_bad(some, bads)) if bads else signal
     more: tuple[str, ...] = tuple(row for wanted in bads for row in _rows(signal, wanted))
     return replace(signal, bads=tuple(dict.fromkeys((*signal.bads, *more))))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eegora.errors import ChannelError
+from eegora.errors import ChannelError, RecordingError
 from eegora.models.eeg_dino.inference import slots_of
 from eegora.models.eeg_dino.spec import DERIVATIONS, RECIPES, TUEG
 from eegora.recipes.recipe import prepare
@@ -63,12 +63,19 @@ def test_windows_larger_than_the_training_data_are_flagged():
 
 
 def test_the_pretraining_recipe_leaves_out_the_ends_and_large_windows():
-    windows = prepare(signal(seconds=190, sfreq=200), BY_NAME["eegdino-pretraining"])
-    np.testing.assert_array_equal(windows.onsets, [60, 90])
-    assert windows.data.shape == (2, 19, 6000)
-    spiky = signal(seconds=190, sfreq=200)
+    recipe = BY_NAME["eegdino-pretraining"]
+    windows = prepare(signal(seconds=310, sfreq=200), recipe)
+    np.testing.assert_array_equal(windows.onsets, [60, 90, 120, 150, 180, 210])
+    assert windows.data.shape == (6, 19, 6000)
+    spiky = signal(seconds=310, sfreq=200)
     spiky.data[3, 75 * 200 : 75 * 200 + 40] += 800e-6
-    np.testing.assert_array_equal(prepare(spiky, BY_NAME["eegdino-pretraining"]).onsets, [90])
+    np.testing.assert_array_equal(prepare(spiky, recipe).onsets, windows.onsets[1:])
+
+
+def test_the_pretraining_recipe_refuses_recordings_below_five_minutes():
+    with pytest.raises(RecordingError, match="299 s, wanted at least 300 s") as refused:
+        prepare(signal(seconds=299, sfreq=200), BY_NAME["eegdino-pretraining"])
+    assert refused.value.code == "too_short"
 
 
 @pytest.mark.parametrize(("name", "n_times"), [("eegdino-tuab", 2000), ("eegdino-tuev", 1000)])

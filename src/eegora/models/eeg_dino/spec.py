@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eegora.checkpoints.published import Published
 from eegora.recipes.recipe import Recipe, Step
 from eegora.results.pooling import Pooling
@@ -47,6 +49,12 @@ def _electrodes(name: str, title: str, cut: Step, *last: Step) -> Recipe:
     return _recipe(name, title, Step("pick", {"names": TUEG}, f"{SECTION_6}: no re-referencing"), (), cut, last)
 
 
+def _of_long_recordings(recipe: Recipe) -> Recipe:
+    """Return a recipe that refuses recordings below five minutes."""
+    short = Step("require", {"seconds": 300.0}, "spec preprocessing.md, section 5: CBraMod left shorter ones out")
+    return replace(recipe, steps=(short, *recipe.steps))
+
+
 def _derivations(name: str, title: str, seconds: float) -> Recipe:
     """A recipe of 16 derivations, for models that were fine-tuned on them."""
     ends = tuple(dict.fromkeys(end for row in DERIVATIONS for end in row.split("-")))
@@ -70,11 +78,13 @@ RECIPES = (
         Step("cut", {"seconds": 10.0}, "spec preprocessing.md, section 6.5: the tail is dropped"),
         LARGE,
     ),
-    _electrodes(
-        "eegdino-pretraining",
-        "as its training data were made: without the first and last minute, 30 s windows below 100 µV",
-        Step("cut", {"seconds": 30.0, "skip": 60.0}, SECTION_6),
-        Step("reject", {"limit_uv": 100.0}, SECTION_6),
+    _of_long_recordings(
+        _electrodes(
+            "eegdino-pretraining",
+            "as its training data were made: 5 minutes or longer, without the first and last minute, 30 s windows below 100 µV",
+            Step("cut", {"seconds": 30.0, "skip": 60.0}, SECTION_6),
+            Step("reject", {"limit_uv": 100.0}, SECTION_6),
+        )
     ),
     _derivations("eegdino-tuab", "16 derivations, 10 s windows: for models fine-tuned on TUAB", 10.0),
     _derivations("eegdino-tuev", "16 derivations, 5 s windows: for models fine-tuned on TUEV", 5.0),

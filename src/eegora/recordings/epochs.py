@@ -1,0 +1,69 @@
+"""Epochs, from a file or from MNE's object, as trials of one recording. Cutting them into windows is left to recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eegora.errors import RecordingError
+from eegora.recordings.opening import quietly
+from eegora.signal import Trials
+
+if TYPE_CHECKING:
+    import mne
+
+ON_ITS_OWN = "each epoch was filtered and cut on its own: filter the recording before epoching"
+
+
+def read_epochs(path: str | Path) -> mne.BaseEpochs:
+    """Open a file of epochs: FIF or EEGLAB.
+
+    Raises
+    ------
+    RecordingError
+        ``cannot_read``.
+    """
+    import mne
+
+    path = Path(path)
+    read = mne.read_epochs_eeglab if path.suffix.lower() == ".set" else mne.read_epochs
+    with quietly(path.name):
+        return read(path, verbose="ERROR")
+
+
+def to_trials(epochs: mne.BaseEpochs, *, name: str = "Epochs") -> Trials:
+    """Return epochs as trials in volts, each checked as a recording is.
+
+    Parameters
+    ----------
+    epochs : mne.BaseEpochs
+        Stay as they are.
+    name : str
+        For messages and tables.
+
+    Raises
+    ------
+    RecordingError
+        ``no_windows`` if there is none; as `eegora.recordings.read.to_signal`.
+    """
+    import mne
+
+    from eegora.recordings import read
+
+    if not len(epochs):
+        raise RecordingError("no_windows", f"{name} holds no epoch", hint="give epochs that were not all dropped")
+    data, sfreq = epochs.get_data(copy=False), float(epochs.info["sfreq"])
+    if isinstance(epochs, mne.EpochsArray):
+        # Its events are mere numbers: nobody knows when these epochs were.
+        starts = np.arange(len(data)) * data.shape[-1] / sfreq
+        when = "epochs of an array have no time of their own: they are placed one after the other"
+    else:
+        # Event samples count at the rate of the recording that was cut, also after decimation or resampling.
+        known = getattr(epochs, "_raw_sfreq", None)
+        rate = sfreq if known is None else float(np.ravel(known)[0])
+        starts = epochs.events[:, 0] / rate + epochs.tmin
+        when = "onsets of epochs count from sample 0 of the acquisition, as MNE's event samples do"
+    parts = tuple(read.to_signal(mne.io.RawArray(volts, epochs.info, verbose="ERROR"), name=name) for volts in data)
+    return Trials(parts, np.asarray(starts, np.float64), (ON_ITS_OWN, when))

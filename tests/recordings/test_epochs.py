@@ -1,0 +1,90 @@
+"""Epochs, as objects and from files: trials of one recording, where steps behind the cut see all of them."""
+
+import mne
+import numpy as np
+import pytest
+
+from eegora.errors import RecordingError
+from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.value_steps import align
+from eegora.recordings.source import as_recording, as_signal, marked_bad, prepare_source, without
+from eegora.signal import Trials
+
+NAMES = ["Fp1", "Fp2", "C3", "C4", "EOG1"]
+CUT = Step("cut", {"seconds": 1.0})
+
+
+def epochs(n=4, seconds=2.0, sfreq=200.0):
+    """Epochs with a time: cut from a Raw at 1 s, 3.5 s, 6 s, …"""
+    n_times = round((2.5 * n + seconds + 1) * sfreq)
+    data = np.random.default_rng(0).standard_normal((5, n_times)) * 20e-6
+    raw = mne.io.RawArray(data, mne.create_info(NAMES, sfreq, ["eeg"] * 4 + ["eog"]), verbose="error")
+    raw.info["bads"] = ["C4"]
+    events = np.array([[round((1 + 2.5 * i) * sfreq), 0, 1] for i in range(n)])
+    return mne.Epochs(raw, events, tmin=0, tmax=seconds - 1 / sfreq, baseline=None, preload=True, verbose="error")
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "trials-epo.fif"
+    epochs().save(path, verbose="error")
+    return path
+
+
+def test_epochs_become_trials_with_their_own_times():
+    trials = as_recording(epochs())
+    assert isinstance(trials, Trials)
+    assert (len(trials.parts), trials.ch_names, trials.sfreq, trials.seconds) == (4, ("Fp1", "Fp2", "C3", "C4"), 200, 8)
+    np.testing.assert_array_equal(trials.onsets, [1, 3.5, 6, 8.5])
+    np.testing.assert_array_equal(trials.parts[2].data, epochs().get_data(copy=False)[2, :4])
+    assert trials.parts[0].bads == ("C4",)
+
+
+def test_a_file_of_epochs_is_taken_where_the_windows_fit(file):
+    recipe = Recipe("two", (CUT, Step("baseline")))
+    windows = prepare_source(file, lambda part: prepare(part, recipe), exclude=["Fp2"])
+    assert windows.data.shape == (8, 3, 200)
+    np.testing.assert_array_equal(windows.onsets, [1, 2, 3.5, 4.5, 6, 7, 8.5, 9.5])
+    np.testing.assert_array_equal(windows.index, np.arange(8))
+    same = prepare(without(as_recording(epochs()), ["Fp2"]), recipe)
+    np.testing.assert_allclose(windows.data, same.data, atol=1e-11)
+    assert windows.name == "trials-epo.fif"
+    assert windows.bads == ("C4",)
+
+
+def test_epochs_shorter_than_a_window_are_refused_as_not_continuous(file):
+    recipe = Recipe("long", (Step("cut", {"seconds": 5.0}),))
+    with pytest.raises(
+        RecordingError, match="holds epochs, not a continuous recording: 2 s each, wanted at least 5 s"
+    ) as refused:
+        prepare(as_recording(file), recipe)
+    assert refused.value.code == "not_continuous"
+
+
+def test_steps_behind_the_cut_see_the_windows_of_all_epochs():
+    windows = prepare(as_recording(epochs()), Recipe("aligned", (CUT, Step("align"))))
+    plain = prepare(as_recording(epochs()), Recipe("plain", (CUT,)), watch=lambda step, state: None)
+    trials = [part.data for part in as_recording(epochs()).parts]
+    cut = np.stack([part[:, k * 200 : (k + 1) * 200] for part in trials for k in range(2)])
+    spread = np.mean(cut @ cut.swapaxes(1, 2), axis=0)
+    values, vectors = np.linalg.eigh(spread)
+    expected = (vectors / np.sqrt(values)) @ vectors.T @ cut
+    np.testing.assert_allclose(windows.data, expected, atol=1e-5)
+    np.testing.assert_allclose(align(plain).data, expected, atol=1e-4)
+
+
+def test_one_loud_epoch_is_dropped_and_the_others_stay():
+    loud = epochs()
+    loud._data[1, :3] *= 100
+    windows = prepare(as_recording(loud), Recipe("quiet", (CUT, Step("reject", {"limit_uv": 500.0}))))
+    np.testing.assert_array_equal(windows.onsets, [1, 2, 6, 7, 8.5, 9.5])
+    assert "2 of 8 windows dropped at 500 µV" in windows.notes
+
+
+def test_marking_bad_and_wanting_a_continuous_recording():
+    trials = marked_bad(as_recording(epochs()), ["Fp1"])
+    assert [part.bads for part in trials.parts] == [("C4", "Fp1")] * 4
+    for source in (epochs(), trials):
+        with pytest.raises(RecordingError, match="wanted a continuous recording") as refused:
+            as_signal(source)
+        assert refused.value.code == "not_continuous"
