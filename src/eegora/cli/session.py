@@ -209,6 +209,7 @@ class Session:
 
         with self.phase("prepare the windows"), self.told(room, "preparing") as room:
             how = replace(preparation(options), every=every, room=room)
+            # Steps that are watched neither go in blocks nor write where they read.
             windows = model.prepare(signal, how, task=task, watch=watch if self.output.verbose else None)
         reading = {name: getattr(options, name) for name in ("units", "sfreq", "montage")} | {
             "bads": words(options.bads)

@@ -347,7 +347,7 @@ def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], seconds: flo
         raise RecordingError("not_continuous", told, hint=hint)
     parts = [run(part) for part in source.parts]
     windows = join([replace(p, onsets=p.onsets + at) for p, at in zip(parts, source.onsets, strict=True)])
-    return replace(windows, notes=(*windows.notes, *source.notes))
+    return replace(windows, notes=(*windows.notes, *source.notes), axis=None)
 
 
 def _with_bads(windows: Windows, signal: Signal) -> Windows:
