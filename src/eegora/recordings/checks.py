@@ -15,6 +15,7 @@ NonFinite = Literal["refuse", "interpolate", "keep"]
 
 LONGEST_REPAIR_S = 0.1
 PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # spec preprocessing.md, section 7
+LEAST_RATE_HZ = 1e-6  # a sample in eleven days: below it lengths in seconds are no numbers any more
 PLAUSIBLE_RATE_HZ = (20.0, 100_000.0)
 
 
@@ -24,9 +25,9 @@ def check_rate(sfreq: float, recording: str) -> None:
     Raises
     ------
     RecordingError
-        ``bad_rate`` unless it is finite and positive.
+        ``bad_rate`` unless it is finite and at least `LEAST_RATE_HZ`.
     """
-    if not (np.isfinite(sfreq) and sfreq > 0):
+    if not (np.isfinite(sfreq) and sfreq >= LEAST_RATE_HZ):
         raise RecordingError(
             "bad_rate", f"{recording}: a sampling rate of {sfreq:g} Hz", hint="correct the file's header"
         )
