@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 import numpy as np
 
 from eegora.errors import RecordingError, UsageError
-from eegora.signal import Signal, Trials
+from eegora.signal import Array, Signal, Trials
 from eegora.stream import Room, Stream
 from eegora.windows import Windows, join
 
@@ -285,13 +285,10 @@ def prepare(
     recipe = recipe.checked().choosing(missing=missing, unknown=unknown)
     steps = recipe.steps
 
-    given: tuple[Any, ...] = source.parts if isinstance(source, Trials) else (source,)
-
     def run(state: Any, some: Iterable[Step]) -> Any:
         for step in some:
             # Pieces of a stream may be views of a block that is kept for the next piece.
-            theirs = watch is not None or isinstance(source, Stream)
-            theirs = theirs or any(np.may_share_memory(state.data, part.data) for part in given)
+            theirs = watch is not None or isinstance(source, Stream) or _is_of(source, state.data)
             with giving_up(None if theirs else state.data):
                 state = STEPS[step.name].function(state, **step.options)
             if isinstance(state, Windows):
@@ -319,8 +316,14 @@ def prepare(
     windows = replace(windows, notes=(*windows.notes, *_flat_notes(windows)))
     if isinstance(source, Windows):
         return windows
-    head = source.head if isinstance(source, Stream) else given[0]
+    head = source.head if isinstance(source, Stream) else source.parts[0] if isinstance(source, Trials) else source
     return _with_bads(replace(windows, recipe=recipe.to_toml()), head)
+
+
+def _is_of(source: Signal | Trials | Windows, data: Array) -> bool:
+    """Say whether an array may be the caller's own."""
+    held = source.parts if isinstance(source, Trials) else (source,)
+    return any(np.may_share_memory(data, part.data) for part in held)
 
 
 def _least_seconds(steps: Sequence[Step]) -> float | None:

@@ -338,11 +338,18 @@ def _scored(stream: Stream, work: _Work, options: Mapping[str, Any]) -> Stream:
     return Stream(replace(stream.head, level=stream.head.level + 1.0), stream.n_times, read)
 
 
+def _required(stream: Stream, work: _Work, options: Mapping[str, Any]) -> Stream:
+    """Refuse what is too short before any of it is read."""
+    time_steps.check_seconds(stream.head.name, stream.seconds, options["seconds"])
+    return stream
+
+
 _WAYS: Mapping[str, Callable[[Stream, _Work, Mapping[str, Any]], Stream]] = {
     "filter": _filtered,
     "notch": _notched,
     "resample": _resampled,
     "zscore": _scored,
+    "require": _required,
 }
 
 

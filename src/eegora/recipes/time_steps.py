@@ -17,6 +17,7 @@ from eegora.recipes.undo import State, flagged, lossy, noted, through_time
 from eegora.signal import Annotation, Array, Signal
 from eegora.windows import Windows
 
+LONGER = "give a longer recording, or a shorter window"
 SPLITTERS = ("edge", "bad_acq_skip")
 
 
@@ -182,9 +183,14 @@ def aim(
 
 def require(signal: Signal, *, seconds: float) -> Signal:
     """Refuse recordings shorter than `seconds`, as some training sets left them out."""
-    if signal.seconds < seconds:
-        raise _too_short(signal, f"{seconds:g} s")
+    check_seconds(signal.name, signal.seconds, seconds)
     return signal
+
+
+def check_seconds(name: str, found: float, wanted: float) -> None:
+    """Refuse a recording that is shorter than wanted."""
+    if found < wanted:
+        raise RecordingError("too_short", f"{name} has {found:g} s, wanted at least {wanted:g} s", hint=LONGER)
 
 
 def cut(
@@ -393,5 +399,5 @@ def _too_short(state: Signal | Windows, wanted: str) -> RecordingError:
     return RecordingError(
         "too_short",
         f"{state.name} has {found:g} s, wanted at least {wanted}",
-        hint="give a longer recording, or a shorter window",
+        hint=LONGER,
     )
