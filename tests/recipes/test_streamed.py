@@ -117,6 +117,26 @@ def test_steps_before_the_cut(step: Step, behind_reference: bool) -> None:
     assert_same(found, prepare(long_one(), recipe), 1e-6 if "dtype" in step.options else 1e-12)
 
 
+def test_windows_at_events_and_a_least_length_in_pieces() -> None:
+    events = tuple(
+        Annotation(at, 0.0, text) for at, text in ((3.3, "left"), (40.1, "right"), (3.9, "left"), (70.9, "left"))
+    )
+    signal = replace(long_one(), annotations=events)
+    steps = (
+        Step("require", {"seconds": 60.0}),
+        Step("filter", {"l_freq": 0.5}),
+        Step("cut", {"seconds": 2.0}),
+        Step("baseline"),
+    )
+    recipe = Recipe("events", steps).at_events(["left", "right"], tmin=-0.2)
+    in_pieces, whole = prepare(stream_of(signal), recipe), prepare(signal, recipe)
+    assert_same(in_pieces, whole, 1e-6)
+    assert whole.flags == (("event:left",), ("event:left",), ("event:right",))
+    long = recipe.with_options("require", seconds=72.0)
+    assert outcome(stream_of(signal), long) == outcome(signal, long)
+    assert outcome(signal, long)[0] is None
+
+
 @pytest.mark.parametrize("drop", [False, True])
 def test_windows_beyond_a_limit_are_counted_over_all_pieces(drop: bool) -> None:
     signal = long_one()
