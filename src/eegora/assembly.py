@@ -111,7 +111,7 @@ def load_network(
     CheckpointError
         ``not_found``, ``bad_checkpoint``, ``not_this_model`` or ``does_not_fit``; nothing is ever half loaded.
     """
-    reading = read_as(code, read_tensors(path), str(path), _fields(config), _fields(beside))
+    reading = read_as(code, read_tensors(path), str(path), fields_in(config), fields_in(beside))
     reading.coverage.raise_for(path)
     reading = _read_again(reading, path)
     return assembled(code, reading, dtype)
@@ -136,7 +136,7 @@ def untrained_network(
     """Fill a network of this configuration with seeded random parameters, through the same loader."""
     import torch
 
-    config = {**config, **(_fields(fields) or {})}
+    config = {**config, **(fields_in(fields) or {})}
     layout = {key: entry for key, entry in code.layout(config).items() if entry[1] != CONSTANT}
     tensors = {key: torch.from_numpy(value) for key, value in synthetic_state_dict(layout, seed).items()}
     name = f"untrained checkpoint, seed {seed}"
@@ -145,8 +145,8 @@ def untrained_network(
     return assembled(code, reading, dtype)
 
 
-def _fields(config: Path | str | Config | None) -> Config | None:
-    """Read a configuration that is a file."""
+def fields_in(config: Path | str | Config | None) -> Config | None:
+    """Return the fields of a configuration, read if it is a file."""
     return read_config(config) if isinstance(config, str | Path) else config
 
 

@@ -57,7 +57,9 @@ def load_model(
     checkpoint : path or Elsewhere, optional
         A checkpoint file of your own, or another repository, revision, cache or bundle to look for the published one in.
     config : path or dict, optional
-        A config.json or fields of it, where the tensors do not tell everything or another choice is wanted.
+        A config.json or fields of it, where the tensors do not tell everything or another choice is wanted; also what
+        leaves out a part of the network (``{"encoder_only": True}``), which then is never read: a model loaded here is
+        whole otherwise, and `eegora embed` leaves out what embedding does not need.
     untrained : int or bool, optional
         Seed: fill the full-size network with random parameters instead; every output says so.
     device : str
@@ -150,7 +152,11 @@ def _load(
 
     found = _located(variant, checkpoint, offline)
     metadata = read_metadata(found.path)
-    own = config if config is not None else fields_of(metadata)
+    own = {**fields_of(metadata), **(assembly.fields_in(config) or {})}
+    # A network without some part belongs to the same file: what is recorded of that is of the whole.
+    whole = {
+        name: value for name, value in own.items() if not any(name in switches for switches in spec.parts.values())
+    }
     # Reading a large file for its SHA-256 takes as long as loading it: both at once. A wrong one counts before all else.
     with ThreadPoolExecutor(1) as other:
         sha256 = other.submit(lambda: found.sha256)
@@ -161,13 +167,14 @@ def _load(
     if loaded.synthetic:
         loaded = replace(loaded, notes=(*loaded.notes, SYNTHETIC))
     record: dict[str, Any] = dict(found.record())
-    known = known_fingerprint(found.sha256, loaded.config)
+    switched = {name: False for name in own if name not in whole}
+    known = known_fingerprint(found.sha256, {**loaded.config, **switched})
     if known is not None:
         record["fingerprint"] = known[0]
     elif found.path.stat().st_size <= SMALL:
         same = loaded
-        if dtype != "float64":
-            same = assembly.load_network(code, found.path, config=own, beside=found.config_path, dtype="float64")
+        if dtype != "float64" or switched:
+            same = assembly.load_network(code, found.path, config=whole, beside=found.config_path, dtype="float64")
         try:
             record["fingerprint"] = assembly.fingerprint(spec, code, same.network, same.config)
         except CheckpointError as error:  # a head for channels that the fixed input does not have

@@ -103,6 +103,8 @@ class ModelSpec:
         Task → channel names whose parameters the published checkpoint never trained: taken, with a note.
     electrodes : dict of str to tuple of str
         Named channel sets of the model's training data.
+    parts : dict of str to tuple of str
+        Task → switches of the configuration that leave out of the network what this task does not need.
     settings : tuple of str
         Fields of the configuration that a call may set; the others make the network, and are fixed when it is loaded.
     amplitude : Amplitude or None
@@ -121,6 +123,7 @@ class ModelSpec:
     vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     electrodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
     amplitude: Amplitude | None = None
 

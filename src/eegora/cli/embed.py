@@ -60,7 +60,7 @@ def embed(
     session.foresee(name, model, recording, path, pooling)
     room = pieces.room(way_back=path.suffix.lower() != ".parquet")
     signal, _ = session.read_any(recording, room)
-    ready = session.load(name, model)
+    ready = session.load(name, model, "embed")
     windows, how = session.prepare(ready, signal, recording, "embed", every=every, room=room)
     with session.phase("run the network and save"), session.progress("embedding") as progress:
         pace: dict[str, Any] = {"batch_size": model.batch_size, "progress": progress}
@@ -115,7 +115,7 @@ def _aligned(
     for name in names:
         session.foresee(name, options, recording, path)
     signal, _ = session.read_any(recording, room)
-    models = [session.load(name, options) for name in names]
+    models = [session.load(name, options, "embed") for name in names]
     how = replace(preparation(recording), room=room)
     longest = max(model.window_seconds(how) for model in models)
     how = replace(how, every=every or longest)

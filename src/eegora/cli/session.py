@@ -140,17 +140,21 @@ class Session:
         if not os.access(folder, os.W_OK):
             raise UsageError("cannot_write", f"cannot write {path}: {folder} is not writable", hint="-o another place")
 
-    def load(self, name: str, options: ModelOptions) -> Model:
-        """Load a model as the options say."""
+    def load(self, name: str, options: ModelOptions, task: str = "") -> Model:
+        """Load a model as the options say; for one task alone, only what that needs."""
+        from eegora import registry
+        from eegora.assembly import fields_in
         from eegora.compute.device import set_threads
         from eegora.loading import load_model
 
         set_threads(options.threads)
+        parts = registry.find(name)[1].parts.get(task, ())
+        config = {**(fields_in(options.config) or {}), **dict.fromkeys(parts, True)} if parts else options.config
         with self.phase("load the model"):
             model = load_model(
                 name,
                 checkpoint=options.source,
-                config=options.config,
+                config=config,
                 untrained=options.seed if options.untrained else None,
                 device=options.device,
                 dtype=options.dtype,

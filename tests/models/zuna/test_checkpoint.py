@@ -1,16 +1,23 @@
 """ZUNA's checkpoints: every layout loads, and what does not fit is refused."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from eegora import assembly
+from eegora import assembly, load_model
 from eegora.checkpoints.synthetic import read_manifest, synthetic_state_dict
+from eegora.cli.main import main
 from eegora.errors import CheckpointError
 from eegora.models.zuna import checkpoint
 from eegora.models.zuna.inference import CODE
 from eegora.models.zuna.spec import SPEC
+from eegora.preparation import Preparation
+from eegora.recordings.synthetic import synthetic_raw
+from eegora.recordings.write import save_raw
+from eegora.results.embeddings import Embeddings
 from tests.models.zuna.conftest import VECTORS, tiny
 
 MANIFESTS = sorted(VECTORS.glob("*.json"))
@@ -93,6 +100,29 @@ def test_the_encoder_alone(name, tmp_path):
     assert CODE.tasks(asked.config) == CODE.tasks(found.config) == ("embed",)
     assert set(asked.coverage.dropped) == {k for k in tensors if ".decoder." in k}
     assert_same(asked, found)
+
+
+def test_the_command_embeds_without_a_decoder(tmp_path, monkeypatch):
+    """Only the encoder is made; what it gives and records is the whole model's, and decoding takes the whole one."""
+    tensors, config = tensors_of("zuna-tiny")
+    save_file(tensors, tmp_path / "tiny.safetensors")
+    (tmp_path / "tiny.json").write_text(json.dumps(config))
+    save_raw(synthetic_raw(10, 0), tmp_path / "rec_raw.fif")
+    made = []
+    build = assembly.assembled
+    monkeypatch.setattr(assembly, "assembled", lambda *args: made.append(build(*args)) or made[-1])
+    given = ["--checkpoint", str(tmp_path / "tiny.safetensors"), "--config", str(tmp_path / "tiny.json")]
+    recording, out = str(tmp_path / "rec_raw.fif"), tmp_path / "e.safetensors"
+    assert main(["embed", recording, "--model", "zuna", *given, "-o", str(out)]) == 0
+    assert made[0].network.decoder is None
+    found = Embeddings.load(out)
+    whole = load_model("zuna", checkpoint=tmp_path / "tiny.safetensors", config=tmp_path / "tiny.json")
+    assert whole.network.decoder is not None
+    expected = whole.embed(recording)
+    np.testing.assert_array_equal(found.data, expected.data)
+    assert found.provenance.checkpoint == expected.provenance.checkpoint  # the file's fingerprint among it
+    assert "fingerprint" in found.provenance.checkpoint
+    assert np.isfinite(whole.decode(found, Preparation(settings={"steps": 1})).data).all()
 
 
 @pytest.mark.parametrize(

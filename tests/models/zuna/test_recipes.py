@@ -1,11 +1,13 @@
-"""ZUNA's two recipes: what they make of a recording, and that it can be undone."""
+"""ZUNA's recipes: what they make of a recording, and that it can be undone."""
 
+import mne
 import numpy as np
 import pytest
 
-from eegora.models.zuna.spec import SPEC, ZUNA, ZUNA11
+from eegora.models.zuna.spec import EPOCHS, SPEC, ZUNA, ZUNA11
 from eegora.recipes.recipe import prepare
 from eegora.recordings.read import to_signal
+from eegora.recordings.source import prepare_source
 from eegora.recordings.synthetic import synthetic_raw
 
 
@@ -15,7 +17,19 @@ def signal():
 
 
 def test_the_second_generations_is_the_default():
-    assert [recipe.name for recipe in SPEC.recipes] == ["zuna11", "zuna"]
+    assert [recipe.name for recipe in SPEC.recipes] == ["zuna11", "zuna", "zuna-epochs"]
+
+
+def test_epochs_are_scaled_one_by_one_and_not_filtered():
+    raw = synthetic_raw(12, 1, sfreq=256)
+    epochs = mne.make_fixed_length_epochs(raw, duration=1.3, preload=True, verbose="ERROR")
+    windows = prepare_source(epochs, lambda part: prepare(part, EPOCHS))
+    volts = epochs.get_data(copy=True)[:, :, :320]  # whole tokens of 333 samples
+    volts -= volts.mean(axis=1, keepdims=True)
+    z = (volts - volts.mean(axis=2, keepdims=True)) / volts.std(axis=2, keepdims=True)
+    assert windows.n_valid.tolist() == [320] * len(epochs)
+    np.testing.assert_allclose(windows.data[:, :, :320], z / 10, atol=1e-6)
+    np.testing.assert_allclose(windows.to_volts()[:, :, :320], epochs.get_data(copy=False)[:, :, :320], atol=1e-12)
 
 
 def test_segments_are_scaled_one_by_one(signal):

@@ -49,6 +49,19 @@ ZUNA = Recipe(
     "5 s epochs on the scale of the whole recording: what the first generation was trained on",
 )
 
+EPOCHS = Recipe(
+    "zuna-epochs",
+    (
+        Step("pick", {"need_position": True, "unknown": "drop"}, f"{FIRST}, B2.1"),
+        Step("resample", {"rate": RATE}, f"{FIRST}, B5: no filter by default"),
+        Step("average_reference", {"over": "good"}, f"{FIRST}, B5"),
+        Step("cut", {"seconds": 5.0, "tail": PATCH}, "an epoch is one window, or several of 5 s; cut to whole tokens"),
+        Step("zscore", {"over": "window", "ddof": 0}, f"{FIRST}, B5: per epoch and channel"),
+        Step("divide", {"by": 10.0}, f"{FIRST}, B2.14: data_norm"),
+    ),
+    "recordings that come as epochs: unfiltered, each channel of an epoch on its own scale",
+)
+
 
 def _variant(name: str, repo: str, parameters: int, *, second: bool) -> Variant:
     return Variant(
@@ -76,8 +89,9 @@ SPEC = ModelSpec(
         _variant("1.1", "Zyphra/ZUNA1.1", 382_106_752, second=True),
         _variant("1", "Zyphra/ZUNA", 382_018_688, second=False),
     ),
-    recipes=(ZUNA11, ZUNA),
+    recipes=(ZUNA11, ZUNA, EPOCHS),
     tasks=TASKS,
+    parts={"embed": ("encoder_only",)},
     settings=("cfg", "draw", "half_range", "noise", "position_bins", "seed", "steps"),
     axes=("window", "channel", "time", "feature"),
     poolings={
