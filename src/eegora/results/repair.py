@@ -30,7 +30,7 @@ class Repair:
         At the recording's own rate and reference; rows of `signal`, then the added ones.
     details : object
         What the model's folder gives: ``hybrid`` and ``full`` at the model's rate, ``cells``, ``annotations``, ``bads``,
-        ``added``, ``windows``, ``spread`` of `full` over several draws.
+        ``added``, ``windows``, ``filled_spread``: deviation of ``hybrid`` over several draws.
     provenance : Provenance
     spread : ndarray, same shape as `volts`, or None
         Volts: standard deviation over several draws, zero where nothing was filled; `volts` is their mean.
@@ -103,7 +103,7 @@ class Repair:
         """Return the standard deviation over draws (volts) on the clock and with the annotations of what `save` writes."""
         assert self.spread is not None, "one draw has no deviation"
         if filtered:
-            raw, values = self.filtered(like), self.details.spread
+            raw, values = self.filtered(like), self.details.filled_spread
         else:
             labels, values = self._labels(), self.spread
             raw = self.to_raw(like).pick([*(labels[name] for name in self.signal.ch_names), *self.added])

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from eegora.compute.device import widest_float
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.models.zuna import checkpoint, repair, sampling
-from eegora.models.zuna.network import Decoder, Zuna
+from eegora.models.zuna.network import Decoder, Rotary, Zuna
 from eegora.models.zuna.sampling import noise, sample
 from eegora.models.zuna.spec import PATCH
 from eegora.models.zuna.tokens import by_channel, in_order, position_bins, to_tokens, token_indices, whole_tokens
@@ -143,7 +143,8 @@ def embed(network: nn.Module, inputs: Inputs) -> Tensor:
     time, or over all, are then those of the tokens that there are.
     """
     zuna, x = cast(Zuna, network), inputs["x"]
-    latent = by_channel(_encode(zuna, inputs), x.shape[1], zuna.config["token_order"]).to(x.dtype)
+    found = _encode(zuna, inputs, _rotary(zuna, inputs))
+    latent = by_channel(found, x.shape[1], zuna.config["token_order"]).to(x.dtype)
     behind = x.shape[2] // PATCH - latent.shape[2]
     return torch.cat([latent, latent.mean(dim=2, keepdim=True).expand(-1, -1, behind, -1)], dim=2)
 
@@ -151,30 +152,35 @@ def embed(network: nn.Module, inputs: Inputs) -> Tensor:
 def reconstruct(network: nn.Module, inputs: Inputs) -> Tensor:
     """Return what the decoder makes of each window (B, C, N), in the model's units; zero behind a shorter window's end."""
     zuna = cast(Zuna, network)
-    return _sample(zuna, _encode(zuna, inputs), inputs)
+    rotary = _rotary(zuna, inputs)
+    return _sample(zuna, _encode(zuna, inputs, rotary), inputs, rotary)
 
 
 def decode(network: nn.Module, inputs: Inputs) -> Tensor:
     """Return what `reconstruct` does, from latents (B, C, T, 32) that `embed` gave instead of from signals."""
     zuna, n_steps = cast(Zuna, network), inputs["time"].shape[1]
-    return _sample(zuna, in_order(inputs["latent"][:, :, :n_steps], zuna.config["token_order"]), inputs)
+    latent = in_order(inputs["latent"][:, :, :n_steps], zuna.config["token_order"])
+    return _sample(zuna, latent, inputs, _rotary(zuna, inputs))
 
 
-def _encode(zuna: Zuna, inputs: Inputs) -> Tensor:
+def _rotary(zuna: Zuna, inputs: Inputs) -> Rotary:
+    """Return the rotations of a montage's tokens: the same for all windows, layers and steps."""
+    return zuna.rotary(token_indices(inputs["bins"], inputs["time"], zuna.config["token_order"]))
+
+
+def _encode(zuna: Zuna, inputs: Inputs, rotary: Rotary) -> Tensor:
     """Return latents (B, S, 32) in the order of tokens."""
     order, n_steps = zuna.config["token_order"], inputs["time"].shape[1]
     tokens = to_tokens(inputs["x"][:, :, : n_steps * PATCH], order)
-    rotary = zuna.rotary(token_indices(inputs["bins"], inputs["time"], order))
     return torch.cat([zuna.encoder(tokens[rows], rotary) for rows in _groups(tokens)])
 
 
-def _sample(zuna: Zuna, latent: Tensor, inputs: Inputs) -> Tensor:
+def _sample(zuna: Zuna, latent: Tensor, inputs: Inputs, rotary: Rotary) -> Tensor:
     """Let the given noise flow to signals (B, C, N) under latents (B, S, 32)."""
     assert zuna.decoder is not None
     x, order, n_steps = inputs["x"], zuna.config["token_order"], inputs["steps"].shape[1]
     # Without dimensions, so that it leaves the number format of the state alone.
     cfg = inputs["cfg"][0].to(widest_float(x.device)) / 1e6 if "cfg" in inputs else 1.0
-    rotary = zuna.rotary(token_indices(inputs["bins"], inputs["time"], order))
     start = inputs["noise"].to(latent) * zuna.config["stft_global_sigma"]
     found = [
         sample(zuna.decoder, latent[rows], rotary, start[rows], steps=n_steps, cfg=cfg) for rows in _groups(latent)

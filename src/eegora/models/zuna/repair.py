@@ -160,6 +160,14 @@ class Repaired:
         """Return the deviation over draws of each sample of `at_own_rate` (`spread_at_own_rate`)."""
         return spread_at_own_rate(self, signal)
 
+    @property
+    def filled_spread(self) -> Float32 | None:
+        """The deviation over draws of `hybrid`: zero where nothing was filled."""
+        if self.spread is None:
+            return None
+        masked = np.repeat(self.cells, PATCH, axis=1)[:, : self.spread.shape[1]]
+        return np.where(masked, self.spread, np.float32(0))
+
     def save_mask(self, path: str | Path) -> Path:
         """Write which cells were filled, as an .npz that this and the original read."""
         return masks.write_mask(path, self.cells, self.ch_names, RATE, self.hybrid.shape[1])
