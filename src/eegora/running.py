@@ -47,6 +47,7 @@ def run_portions(
     given: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield what `run_windows` returns, in order, for as many windows at a time as may be packed at once."""
+    pace.expect(lambda: outlook(code, task, windows, settings, device))
     start = 0
     for some in portions(windows, pace.batch_size):
         rows = slice(start, start + len(some))
@@ -95,7 +96,6 @@ def run_windows(
     size = pace.batch_size
     if size is None and code.work is not None and device.name == "cpu":
         size = int(min(max(BUSY * len(windows) / code.work(task, windows, settings), 1), 8))
-    pace.expect(lambda: outlook(code, task, windows, settings, device))
     groups = _groups(code, windows)
     parts, done = [], 0
     for rows in groups:
