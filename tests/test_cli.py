@@ -396,3 +396,9 @@ def test_a_folder_for_temporary_files_that_is_not_there(run, recording):
     assert code == 2
     assert "temporary files were to go to nowhere" in err
     assert "mkdir nowhere" in err
+
+
+def test_verify_of_a_file_names_the_command_that_takes_one(run, base):
+    code, _, err = run("verify", base)
+    assert code == 2
+    assert "eegora verify MODEL --checkpoint" in one_line(err)

@@ -135,3 +135,23 @@ def test_models_without_it_name_those_that_have_it(tmp_path):
     with pytest.raises(UsageError, match=FOLDER) as caught:
         able.decode(tmp_path / "e.safetensors")
     assert caught.value.code == "no_such_task"
+
+
+def test_latents_of_other_numbers_are_refused_and_of_a_converted_file_decoded(desk, model, tmp_path):
+    embeddings = model.embed(desk / "rec_raw.fif")
+    config, code = smallest(FOLDER), registry.code(FOLDER)
+    layout = {k: v for k, v in code.layout(config).items() if v[1] != assembly.CONSTANT}
+    for seed in (0, 1):
+        save_file(synthetic_state_dict(layout, seed), tmp_path / f"{seed}.safetensors", metadata={"written": "again"})
+    same, other = (
+        load_model(FOLDER, checkpoint=tmp_path / f"{n}.safetensors", config=desk / "tiny.json") for n in (0, 1)
+    )
+    notes = same.decode(embeddings, HOW).windows.notes
+    assert any("another checkpoint file" in note for note in notes)
+    with pytest.raises(UsageError, match="numbers are not those"):
+        other.decode(embeddings, HOW)
+
+
+def test_a_recording_is_no_file_of_embeddings(desk, model):
+    with pytest.raises(UsageError, match="read from rec_raw.fif"):
+        model.decode(desk / "rec_raw.fif")

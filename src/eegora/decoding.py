@@ -78,6 +78,13 @@ def windows_of(embeddings: Embeddings, model: Model) -> Windows:
         )
     notes = tuple(note for note in embeddings.windows.notes if note not in (*model.notes, UNTRAINED))
     if here.get("sha256") != there.get("sha256"):
+        prints = here.get("fingerprint"), there.get("fingerprint")
+        if all(prints) and prints[0] != prints[1]:
+            raise UsageError(
+                "other_checkpoint",
+                f"these embeddings come from {there.get('name')}, whose numbers are not those of {here.get('name')}",
+                hint="--checkpoint with the file they came from",
+            )
         notes += (
             f"decoded with another checkpoint file ({here.get('name')}) than embedded with ({there.get('name')})",
         )

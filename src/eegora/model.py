@@ -107,7 +107,7 @@ class Model:
         how = how or Preparation()
         variant = self.spec.variant(self.variant)
         recipe = registry.find_recipe(self.spec, how.recipe or (variant.recipe if variant else None))
-        return recipe if how.every is None else recipe.with_options("cut", every=float(how.every))
+        return recipe if how.every is None else recipe.every(float(how.every))
 
     def window_seconds(self, how: Preparation | None = None) -> float:
         """Return the length of the windows that a recipe cuts."""

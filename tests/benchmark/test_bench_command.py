@@ -87,3 +87,18 @@ def test_show_holds_files_beside_each_other(tmp_path, recorded, capsys):
 
 def test_the_old_name_is_gone(capsys):
     assert main(["benchmark"]) == 2
+
+
+def test_show_leaves_out_what_is_no_file_of_figures(tmp_path, capsys):
+    from eegora.benchmark import evidence
+
+    row = {"name": "m", "batch": 1, "ms": {"median": 3.0}}
+    section = {"settings": {}, "load": 0.0, "quiet": True, "rows": [row]}
+    evidence.put(tmp_path / "a.json", {"cpu": "a"}, {"latency": section})
+    (tmp_path / "other.json").write_text("{}")
+    assert main(["bench", "show", str(tmp_path / "other.json"), str(tmp_path / "a.json")]) == 0
+    out, err = capsys.readouterr()
+    assert "left out" in err
+    assert "other.json" in err
+    assert "other" not in out
+    assert main(["bench", "show", str(tmp_path / "other.json")]) == 2

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eegora.errors import UsageError
-from eegora.recipes.recipe import Recipe, Step
+from eegora.recipes.recipe import Recipe, Step, prepare
 from eegora.recipes.steps import STEPS
+from eegora.signal import Signal
 from tests.recipes.known import LUNA, RECIPES, ZUNA
 
 CUT = Step("cut", {"seconds": 2})
@@ -100,3 +102,18 @@ def test_a_recipe_is_cheap_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_windows_begin_every_so_many_seconds_but_not_at_events() -> None:
+    assert Recipe("r", (CUT,)).every(0.5).steps[0].options == {"seconds": 2, "every": 0.5}
+    events = Recipe("r", (Step("cut_events", {"seconds": 2, "events": ["left"]}),))
+    with pytest.raises(UsageError, match="at events"):
+        events.every(0.5)
+
+
+def test_windows_less_than_a_sample_apart_are_refused() -> None:
+    signal = Signal(np.random.RandomState(0).standard_normal((2, 1000)), ("Cz", "Pz"), np.zeros((2, 3)), 256.0)
+    with pytest.raises(UsageError, match="do not advance"):
+        prepare(signal, Recipe("r", (CUT,)).every(0.003))
+    onsets = prepare(signal, Recipe("r", (CUT,)).every(1 / 256)).onsets
+    assert len(set(onsets.tolist())) == len(onsets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,12 +126,31 @@ def show(
     from eegora.report.benchmarks import machines_table
     from eegora.report.tables import show as show_table
 
+    files = _of_figures(files)
     rows = evidence.beside(files)
     if as_json:
         machines = [evidence.read(path)["machine"] for path in files]
         typer.echo(json.dumps({"machines": machines, "rows": rows}, indent=1))
     else:
         show_table(machines_table([path.stem for path in files], rows))
+
+
+def _of_figures(files: list[Path]) -> list[Path]:
+    """Leave out files of other kinds, saying so, unless none is left."""
+    from eegora.benchmark import evidence
+    from eegora.errors import UsageError
+
+    kept: list[Path] = []
+    for path in files:
+        try:
+            evidence.read(path)
+        except UsageError as error:
+            if error.code == "not_found" or len(files) == 1 or (path is files[-1] and not kept):
+                raise
+            sys.stderr.write(f"left out: {error}\n")
+            continue
+        kept.append(path)
+    return kept
 
 
 def _run(

@@ -33,9 +33,15 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Prove a checkpoint."""
+    from eegora.checkpoints.read import SUFFIXES
     from eegora.cli.options import ModelOptions
+    from eegora.errors import UsageError
     from eegora.loading import examine, load_model
 
+    if Path(model).suffix in SUFFIXES:
+        raise UsageError(
+            "bad_options", f"{model} is a file; verify wants a model", hint=f"eegora verify MODEL --checkpoint {model}"
+        )
     options = ModelOptions(checkpoint=checkpoint, repo=repo, revision=revision, hf_cache=hf_cache, bundle=bundle)
     ready = load_model(
         model, checkpoint=options.source, config=config, offline=offline, device="cpu", dtype="float64"

@@ -143,6 +143,22 @@ class Recipe:
         steps = (replace(s, options={**s.options, **options}) if s.name == step_name else s for s in self.steps)
         return replace(self, steps=tuple(steps)).checked()
 
+    def every(self, seconds: float) -> Recipe:
+        """Return a recipe whose windows begin every so many seconds.
+
+        Raises
+        ------
+        UsageError
+            ``bad_recipe`` if its windows lie at events.
+        """
+        if any(step.name == "cut_events" for step in self.steps):
+            raise UsageError(
+                "bad_recipe",
+                f"recipe {self.name} has its windows at events, not every {seconds:g} s",
+                hint="leave --every out, or take a recipe with the step cut",
+            )
+        return self.with_options("cut", every=seconds)
+
     def at_events(self, events: str | Sequence[str], *, tmin: float = 0.0) -> Recipe:
         """Return a recipe that cuts windows of the same length at events: annotations with these texts.
 

@@ -236,8 +236,10 @@ def cut(
     hop = length if every is None else every * sfreq
     first, end = round(skip * sfreq), n_times - round(skip * sfreq)
     n_samples = round(length)
-    if hop <= 0 or n_samples < 1:
-        raise UsageError("bad_recipe", f"cut: windows of {length / sfreq:g} s every {hop / sfreq:g} s do not advance")
+    if hop < 1 or n_samples < 1:  # less than a sample: several windows would be the same
+        raise UsageError(
+            "bad_recipe", f"cut: windows of {length / sfreq:g} s every {hop / sfreq:g} s do not advance at {sfreq:g} Hz"
+        )
     multiple = 0 if tail == "drop" else int(tail)
     if multiple:
         n_samples = max(multiple, n_samples // multiple * multiple)

@@ -171,7 +171,7 @@ class Classification:
             ``unknown_suffix``; ``not_found``; ``bad_result``.
         """
         path = Path(path)
-        suffix = storage.ending(path, ENDINGS, KIND)
+        suffix = storage.ending(path, ENDINGS, KIND, "read from")
         extras: Mapping[str, NDArray[Any]] = {}
         if suffix == ".csv":
             columns, found = _read_csv(path)

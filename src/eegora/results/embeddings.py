@@ -209,7 +209,7 @@ class Embeddings:
         """
         path = Path(path)
         arrays: storage.Arrays = {}
-        if storage.ending(path, ENDINGS, KIND) == ".parquet":
+        if storage.ending(path, ENDINGS, KIND, "read from") == ".parquet":
             table, found = storage.load_table(path, KIND)
             data = storage.vectors_of_column(table["vector"], found["shape"])
             onsets = table["onset"].to_numpy()

@@ -57,7 +57,7 @@ def refusals(path: str | Path) -> Iterator[None]:
         raise UsageError("cannot_write", f"cannot write {path}: {reason}", hint="give another place") from error
 
 
-def ending(path: str | Path, endings: Sequence[str], what: str) -> str:
+def ending(path: str | Path, endings: Sequence[str], what: str, verb: str = "saved as") -> str:
     """Return the ending of a file name, in lower case.
 
     Raises
@@ -69,7 +69,7 @@ def ending(path: str | Path, endings: Sequence[str], what: str) -> str:
     if suffix not in endings:
         came = suffix or "no ending"
         raise UsageError(
-            "unknown_suffix", f"{what} cannot be saved as {Path(path).name} ({came})", hint=f"use {', '.join(endings)}"
+            "unknown_suffix", f"{what} cannot be {verb} {Path(path).name} ({came})", hint=f"use {', '.join(endings)}"
         )
     return suffix
 
