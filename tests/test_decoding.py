@@ -153,5 +153,5 @@ def test_latents_of_other_numbers_are_refused_and_of_a_converted_file_decoded(de
 
 
 def test_a_recording_is_no_file_of_embeddings(desk, model):
-    with pytest.raises(UsageError, match="read from rec_raw.fif"):
+    with pytest.raises(UsageError, match="read from rec_raw"):
         model.decode(desk / "rec_raw.fif")
