@@ -17,7 +17,10 @@ from eegora.models.luna.inference import CODE, locations_of, pack
 from eegora.models.luna.network import frequency_features
 from eegora.models.luna.spec import SCRIPT_ROWS, SEED, SIENA, SPEC, TUEG, UNSEEN, VOCABULARY
 from eegora.preparation import Preparation
+from eegora.recipes.recipe import prepare
 from eegora.recordings.positions import head_position
+from eegora.recordings.read import to_signal
+from eegora.recordings.source import without
 from eegora.recordings.synthetic import synthetic_raw
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -341,3 +344,9 @@ def test_one_excluded_name_is_not_read_letter_by_letter(tiny, raw):
     windows = tiny.prepare(raw, Preparation(recipe="luna-unipolar", exclude="A1"))
     assert "A1" not in windows.ch_names
     assert windows.choices["exclude"] == ["A1"]
+
+
+def test_the_montage_without_ears_takes_a_recording_without_ears(raw):
+    recipe = next(recipe for recipe in SPEC.recipes if recipe.name == "luna-tueg20")
+    signal = without(to_signal(raw), ("A1", "A2"))
+    assert prepare(signal, recipe).ch_names == TUEG[:20]

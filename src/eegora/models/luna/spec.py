@@ -68,13 +68,19 @@ def _recipe(name: str, title: str, channels: tuple[Step, ...], rows: tuple[Step,
     )
 
 
-def _bipolar(name: str, title: str, rows: tuple[str, ...], labels: tuple[str, ...] | None = None) -> Recipe:
+def _bipolar(
+    name: str,
+    title: str,
+    rows: tuple[str, ...],
+    labels: tuple[str, ...] | None = None,
+    electrodes: tuple[str, ...] = TUH_ELECTRODES,
+) -> Recipe:
     """A recipe of derivations; a recording that holds them already is taken by name."""
     derive = {"rows": rows} | ({"labels": labels} if labels else {})
     return _recipe(
         name,
         title,
-        (Step("pick", {"names": TUH_ELECTRODES, "bipolar": "keep"}, f"{SECTION_6}, step 3"),),
+        (Step("pick", {"names": electrodes, "bipolar": "keep"}, f"{SECTION_6}, step 3"),),
         (Step("derive", derive, f"{SECTION_6}, step 7: first electrode minus second"),),
     )
 
@@ -88,7 +94,12 @@ def _unipolar(name: str, title: str, names: tuple[str, ...] | None) -> Recipe:
 RECIPES = (
     _bipolar("luna-tuab", "TUH double banana, 22 derivations, 5 s windows", TUEG),
     _unipolar("luna-unipolar", "any electrodes with a position, as recorded", None),
-    _bipolar("luna-tueg20", "TUH double banana without ears, 20 derivations", TUEG[:20]),
+    _bipolar(
+        "luna-tueg20",
+        "TUH double banana without ears, 20 derivations",
+        TUEG[:20],
+        electrodes=tuple(name for name in TUH_ELECTRODES if name not in ("A1", "A2")),
+    ),
     _unipolar("luna-siena", "the 29 electrodes of the Siena corpus", SIENA),
     _unipolar("luna-seed", "the 62 electrodes of the SEED corpora, at 256 Hz", SEED),
     _bipolar(
