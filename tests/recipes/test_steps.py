@@ -500,3 +500,18 @@ def test_pick_takes_any_of_the_names_without_a_word() -> None:
     assert picked.notes == ()
     with pytest.raises(ChannelError):
         pick(recording(), names=("Oz", "O1"), missing="any")
+
+
+@pytest.mark.parametrize("method", ["fir", "iir"])
+def test_a_filter_whose_edges_are_the_wrong_way_round_is_refused(method: str) -> None:
+    with pytest.raises(UsageError, match=r"l_freq = 75 and h_freq = 0\.5 Hz") as error:
+        band_pass(recording(), l_freq=75.0, h_freq=0.5, method=method)
+    assert code_of(error) == "bad_option"
+
+
+@pytest.mark.parametrize("method", ["fft", "nearest"])
+def test_a_rate_that_agrees_to_a_millionth_is_left_alone_however_long_the_recording(method: str) -> None:
+    signal = Signal(np.ones((1, 2_000_000)), ("Cz",), np.zeros((1, 3)), 256.0002)
+    same = resample(signal, rate=256.0, method=method)
+    assert same.data is signal.data
+    assert (same.sfreq, same.not_undone) == (256.0002, ())

@@ -27,6 +27,7 @@ def pick(
     need_position: bool = False,
     bipolar: str = "refuse",
     unknown: str = "refuse",
+    at_least: int = 1,
 ) -> State:
     """Keep the electrodes that the model wants, in its order and spelling (T3 = T7 and the like count as the same).
 
@@ -44,16 +45,31 @@ def pick(
     bipolar : str
         ``refuse`` derivations (a midpoint is no electrode), or ``keep`` them as rows of their own; a recording of
         derivations only then passes as it is (a later `derive` chooses).
-
     unknown : str
         ``refuse`` electrodes whose position is needed and unknown, or ``drop`` them.
+    at_least : int
+        Fewer channels than this are refused.
 
     Raises
     ------
     ChannelError
-        ``missing_channels``, ``no_channels``, ``no_positions``, ``bipolar``.
+        ``missing_channels``, ``no_channels``, ``no_positions``, ``too_few_channels``, ``bipolar``.
     """
     _check_policy(missing)
+    picked = _picked(state, names, missing, need_position, bipolar, unknown)
+    if len(picked.ch_names) < at_least:
+        raise ChannelError(
+            "too_few_channels",
+            f"{state.name}: {len(picked.ch_names)} channels{' with a position' * need_position}"
+            f" ({_some(picked.ch_names)}), wanted {at_least} or more",
+            hint="give a recording with more electrodes, or positions for those it has (--montage NAME)",
+        )
+    return picked
+
+
+def _picked(
+    state: State, names: Sequence[str] | None, missing: str, need_position: bool, bipolar: str, unknown: str
+) -> State:
     derived = [i for i, name in enumerate(state.ch_names) if is_derivation(name)]
     single = [i for i in range(len(state.ch_names)) if i not in derived]
     if derived and not single:

@@ -36,11 +36,19 @@ def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = 
     ------
     RecordingError
         ``bad_rate`` if an edge is not between 0 and half the sampling rate.
+    UsageError
+        ``bad_option`` if the edges leave no band between them.
     """
     for option, edge in (("l_freq", l_freq), ("h_freq", h_freq)):
         _check_edge(state, option, edge)
     if l_freq is None and h_freq is None:
         return state
+    if l_freq is not None and h_freq is not None and l_freq >= h_freq:
+        raise UsageError(
+            "bad_option",
+            f"filter l_freq = {l_freq:g} and h_freq = {h_freq:g} Hz leave nothing to pass",
+            hint="give l_freq below h_freq; notch takes bands out",
+        )
     if method == "iir":
         done = _filtered(state, "filter", partial(_butterworth, sfreq=state.sfreq, l_freq=l_freq, h_freq=h_freq))
     else:
@@ -174,7 +182,7 @@ def aim(
     if (truncate and int(state.sfreq) == goal) or (round_rate and round(state.sfreq) == goal):
         note = f"{state.sfreq:g} Hz is left as it is and taken for {goal:g} Hz, as the original does"
         return (state if near else noted(state, note)), state.sfreq, n_times
-    if near and wanted == n_times:
+    if near and (rate is not None or wanted == n_times):  # a long recording too, where 1e-6 is a sample
         return state, state.sfreq, n_times
     if wanted == 0:
         raise _too_short(state, f"{1 / goal:g} s, one sample at {goal:g} Hz")
@@ -212,8 +220,8 @@ def cut(
     seconds, samples : float, int
         Length of a window; give one of them.
     tail : ``drop`` or int
-        An int m: windows are a multiple of m samples long, and the last one is kept, cut down to such a multiple
-        and filled up with zeros (`Windows.n_valid` tells).
+        An int m: windows are a multiple of m samples long, counted at the rounded rate, and the last one is kept, cut
+        down to such a multiple and filled up with zeros (`Windows.n_valid` tells).
     reject_by_annotation : bool
         Drop windows that overlap an annotation whose text begins with ``bad``.
     gaps : str
@@ -232,7 +240,9 @@ def cut(
     if (seconds is None) == (samples is None) or gaps not in ("drop", "keep"):
         raise UsageError("bad_recipe", f"cut wants seconds or samples, one of them; came {seconds} and {samples}")
     sfreq, n_times = signal.sfreq, signal.n_times
-    length = float(samples) if samples is not None else float(seconds or 0) * sfreq
+    length = (
+        float(samples) if samples is not None else float(seconds or 0) * (sfreq if tail == "drop" else round(sfreq))
+    )
     hop = length if every is None else every * sfreq
     first, end = round(skip * sfreq), n_times - round(skip * sfreq)
     n_samples = round(length)

@@ -1,13 +1,16 @@
 """ZUNA's recipes: what they make of a recording, and that it can be undone."""
 
+from dataclasses import replace
+
 import mne
 import numpy as np
 import pytest
 
+from eegora.errors import ChannelError
 from eegora.models.zuna.spec import EPOCHS, SPEC, ZUNA, ZUNA11
 from eegora.recipes.recipe import prepare
 from eegora.recordings.read import to_signal
-from eegora.recordings.source import prepare_source
+from eegora.recordings.source import prepare_source, without
 from eegora.recordings.synthetic import synthetic_raw
 
 
@@ -67,3 +70,16 @@ def test_each_generation_has_its_own_default_recipe():
 
     assert [(v.name, v.recipe) for v in SPEC.variants] == [("1.1", None), ("1", "zuna")]
     assert SPEC.recipes[0].name == "zuna11"
+
+
+def test_segments_of_a_rate_that_rounds_to_256_have_the_samples_of_256(signal):
+    windows = prepare(replace(signal, sfreq=255.8), ZUNA11)
+    assert windows.data.shape[-1] == 1280
+    assert windows.sfreq == 255.8
+
+
+def test_the_second_generation_wants_three_channels(signal):
+    with pytest.raises(ChannelError, match="2 channels with a position") as error:
+        prepare(without(signal, signal.ch_names[2:]), ZUNA11)
+    assert error.value.code == "too_few_channels"
+    assert prepare(without(signal, signal.ch_names[2:]), ZUNA).data.shape[1] == 2

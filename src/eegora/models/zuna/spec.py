@@ -17,7 +17,7 @@ FIRST = "zuna 1.1.6, preprocessing; spec zuna-pipeline.md"
 ZUNA11 = Recipe(
     "zuna11",
     (
-        Step("pick", {"need_position": True, "unknown": "drop"}, f"{SECOND}, A1.4"),
+        Step("pick", {"need_position": True, "unknown": "drop", "at_least": 3}, f"{SECOND}, A1.4"),
         Step(
             "resample", {"rate": RATE, "round_rate": True}, f"{SECOND}, A1.5: before the filter; compares round(rate)"
         ),
