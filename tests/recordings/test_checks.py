@@ -42,6 +42,13 @@ def test_long_holes_and_holes_at_the_edge_make_a_channel_bad():
     assert len(notes) == 3
 
 
+@pytest.mark.parametrize(("n_samples", "bads"), [(25, ()), (26, ("Fp1",))])
+def test_a_tenth_of_a_second_is_not_rounded_up(n_samples, bads):
+    data = _noise()
+    data[0, 100 : 100 + n_samples] = np.nan  # 26 samples at 256 Hz are 0.1016 s
+    assert finite(data, ("Fp1", "Cz"), 256, "x", "interpolate", None)[1] == bads
+
+
 def test_constant_channels_are_reported_by_name():
     data = _noise()
     data[0] = 5.0

@@ -112,6 +112,14 @@ def test_every_delimiter_reads_the_same(tmp_path, sep, name):
     assert np.array_equal(signal.data, wanted.data)
 
 
+def test_decimal_commas_need_not_stand_in_the_first_row(tmp_path):
+    rows = [row.replace(".", ",") for row in _rows(300, sep=";")]
+    rows[0] = "0;12;-3"
+    signal, _ = load_signal(_write(tmp_path, "time;Fp1;Cz\n" + "\n".join(rows)), units="uV")
+    np.testing.assert_allclose(signal.data[:, 0], [12e-6, -3e-6])
+    assert signal.n_times == 300
+
+
 def test_a_byte_order_mark_and_quotes_do_not_count(tmp_path):
     signal, _ = load_signal(_write(tmp_path, '\ufeff"time","Fp1","Cz"\n' + "\n".join(_rows(300))))
     assert signal.ch_names == ("Fp1", "Cz")

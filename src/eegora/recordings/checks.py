@@ -73,12 +73,17 @@ def finite(
         return data, (), tuple(f"{text} not a number: missing" for text in told)
     data, bads, notes = data.copy(), [], []
     for i, text in zip(hit, told, strict=True):
-        repaired = _repaired(data[i], round(LONGEST_REPAIR_S * sfreq))
+        repaired = _repaired(data[i], longest_repair(sfreq))
         if repaired is None:
             bads.append(names[i])
         data[i] = 0 if repaired is None else repaired
         notes.append(mended_note(text, repaired is not None))
     return data, tuple(bads), tuple(notes)
+
+
+def longest_repair(sfreq: float) -> int:
+    """Return how many samples in a row may be interpolated: those of 0.1 s, none begun."""
+    return int(LONGEST_REPAIR_S * sfreq + 1e-6)
 
 
 def told_of_hole(name: str, first: int, count: int, sfreq: float, lines: NDArray[np.int64] | None = None) -> str:

@@ -106,7 +106,7 @@ def to_stream(
     }
     if told and non_finite == "refuse":
         raise checks.not_numbers(list(told.values()), name)
-    longest = round(checks.LONGEST_REPAIR_S * known.sfreq)
+    longest = checks.longest_repair(known.sfreq)
     dead = [i for i, runs in seen.holes.items() if not _mendable(runs, longest, stream.n_times)]
     if told:
         stream = replace(stream, read=partial(_mended, stream, dead, longest))

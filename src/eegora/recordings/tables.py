@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,10 @@ class Table:
     delimiter: str
     comments: list[str]
 
-    @property
+    @cached_property
     def decimal(self) -> str:
-        """The decimal point: a comma in semicolon tables that use it."""
-        return "," if self.delimiter == ";" and "," in self.rows[0] else "."
+        """The decimal point: a comma in semicolon tables that use it, in whatever row."""
+        return "," if self.delimiter == ";" and any("," in row for row in self.rows) else "."
 
     def cells(self, row: int) -> list[str]:
         """Return the cells of one row."""
