@@ -294,6 +294,13 @@ def test_gaps_that_mne_closes_come_back_as_zeros(make_edf, signal_of, expected_w
     assert "gaps filled with zeros: 1, 3 s together" in signal.notes
 
 
+def test_records_behind_a_gap_of_half_a_sample_follow_each_other(make_edf, signal_of):
+    tals = _tals([0, 5.004, 6.004, 7.004])  # 625.5, 750.5 and 875.5 samples
+    signal, _ = load_signal(make_edf(traces=[signal_of("Cz", n_samples=125)], reserved="EDF+D", tals=tals))
+    assert len(signal.gaps) == 1
+    assert signal.n_times == 626 + 3 * 125
+
+
 def test_records_in_a_row_are_continuous_whatever_the_header_says(make_edf, signal_of):
     path = make_edf(traces=[signal_of("Cz")], reserved="EDF+D", tals=_tals([0, 1, 2, 3]))
     signal, raw = load_signal(path)

@@ -47,11 +47,14 @@ def rebuild(path: Path, raw: mne.io.BaseRaw, header: Header) -> tuple[mne.io.Bas
     sfreq = float(raw.info["sfreq"])
     length = round(header.record_s * sfreq)
     starts = np.array([tals[0][0] for tals in records])
-    steps = np.diff(starts)
-    if np.all(np.abs(steps - header.record_s) * sfreq <= 0.5):
+    is_break = np.abs(np.diff(starts) - header.record_s) * sfreq > 0.5
+    if not is_break.any():
         return raw, []
     first = starts[0]
-    at = np.rint((starts - first) * sfreq).astype(int)
+    # Records that follow each other stay together: rounded one by one, odd lengths would gain and lose a sample in turn.
+    heads = np.concatenate(([0], np.flatnonzero(is_break) + 1))
+    head = heads[np.concatenate(([0], np.cumsum(is_break)))]
+    at = np.rint((starts - first) * sfreq).astype(int)[head] + (np.arange(len(starts)) - head) * length
     total = int(at[-1]) + length
     if total > LONGEST * raw.n_times or np.any(np.diff(at) < length):
         raise RecordingError(
