@@ -168,6 +168,29 @@ def test_missing_samples_are_filled(desk, tmp_path):
     assert np.array_equal(np.delete(old, 4, axis=0), np.delete(new, 4, axis=0))
 
 
+def test_an_acquisition_gap_is_neither_filled_nor_annotated_as_filled(desk, tmp_path, capfd):
+    path = Path(__file__).parent / "data" / "recordings" / "cases" / "gap_raw.fif"  # nothing was recorded from 5 to 8 s
+    model = ("--model", "zuna", "--checkpoint", desk / "tiny.safetensors", "--config", desk / "tiny.json", "--steps", 2)
+    out = tmp_path / "out_raw.fif"
+    words = ("repair", path, *model, "--span", "1:1.5", "--bads", "Cz", "-o", out)
+    assert main([str(word) for word in words]) == 0
+    old, new = read(path), read(out)
+    filled = [(a["onset"], a["onset"] + a["duration"]) for a in new.annotations if "infilled" in a["description"]]
+    assert filled == [(0.0, 5.0), (1.0, 1.5), (8.0, 20.0)]
+    before, after = (
+        [(a["onset"], a["duration"]) for a in raw.annotations if a["description"] == "BAD_ACQ_SKIP"]
+        for raw in (old, new)
+    )
+    assert before == after
+    changed = old.get_data() != new.get_data()
+    assert not changed[:, 5 * 256 : 8 * 256].any()
+    assert changed[old.ch_names.index("Cz"), 8 * 256 :].all()
+    assert new.info["bads"] == []
+    capfd.readouterr()
+    assert main([str(word) for word in (*words[:-6], "--span", "5:7", "-o", tmp_path / "none_raw.fif", "--json")]) == 0
+    assert json.loads(capfd.readouterr().out)["filled"] == []
+
+
 @pytest.mark.parametrize(
     ("names", "seconds", "words"),
     [(NAMES[:1], 20, "wanted 3 or more"), (NAMES, 0.1, "wanted 0.125 s or more")],

@@ -101,6 +101,32 @@ def test_the_union_of_all_that_is_bad(signal):
     assert not ignored.cells[row(signal, "Cz")].any()
 
 
+def test_acquisition_gaps_are_neither_sampled_nor_filled(signal):
+    """Nor do they touch what was recorded beside them, where a gap ends within a token."""
+    gap = Annotation(5.03, 10.02, "BAD_ACQ_SKIP")
+    cut = replace(signal, data=signal.data.copy(), annotations=(gap,))
+    time = np.arange(signal.n_times) / 250
+    inside = (np.arange(signal.n_times) >= round(5.03 * 250)) & (np.arange(signal.n_times) < round(15.05 * 250))
+    cut.data[:, inside] = 0.0
+    model = Model()
+    alone = run(cut, model, spans=(Span(6, 9),))
+    assert not model.asked
+    assert np.array_equal(at_own_rate(alone, cut), cut.data)
+    done = run(cut, model, bads=("O2",), add=("AF3",), draws=2)
+    assert {i for some in model.asked for i in some.index} == {0, 1, 3, 4}
+    out, band = at_own_rate(done, cut), spread_at_own_rate(done, cut)
+    assert not out[:, inside].any()
+    assert not band[:, inside].any()
+    assert (out != [*cut.data, np.zeros(signal.n_times)])[[row(signal, "O2"), -1]][:, ~inside].mean() > 0.99
+    others = np.delete(np.arange(21), row(signal, "O2"))
+    assert np.array_equal(out[others], cut.data[others])
+    assert [(a.onset, a.onset + a.duration) for a in done.annotations] == [
+        (0.0, round(5.03 * 256) / 256),
+        (round(15.05 * 256) / 256, pytest.approx(time[-1], abs=0.01)),
+    ]
+    assert done.bads == ()
+
+
 def test_flat_and_noisy_cells_are_found_when_asked(signal):
     odd = signal.data.copy()
     odd[row(signal, "Cz"), 1000:1200] = 0.0

@@ -102,9 +102,18 @@ def span_tokens(spans: Iterable[Span], ch_names: Sequence[str], n_tokens: int, s
 
 
 def annotated(annotations: Iterable[Annotation]) -> list[Span]:
-    """Return the spans of annotations whose text begins with BAD, in any case."""
-    bad = [a for a in annotations if a.text.lower().startswith("bad")]
+    """Return the spans of annotations whose text begins with BAD, in any case, acquisition gaps apart."""
+    texts = [(a.text.lower(), a) for a in annotations]
+    bad = [a for text, a in texts if text.startswith("bad") and not text.startswith("bad_acq_skip")]
     return [Span(a.onset, a.onset + a.duration, a.ch_names) for a in bad]
+
+
+def gap_samples(gaps: Iterable[tuple[float, float]], n_times: int, sfreq: float) -> Cells:
+    """Mark the samples, shape (n_times,), that lie in acquisition gaps (start, stop) in seconds."""
+    out = np.zeros(n_times, bool)
+    for start, stop in gaps:
+        out[max(round(start * sfreq), 0) : max(round(stop * sfreq), 0)] = True
+    return out
 
 
 def file_tokens(file: MaskFile, ch_names: Sequence[str], n_times: int, n_tokens: int, overlap: float) -> Cells:

@@ -51,7 +51,7 @@ class RepairOptions:
         Bad stretches.
     mask_files : tuple of MaskFile
     use_annotations : bool
-        Annotations that begin with BAD are bad stretches too.
+        Annotations that begin with BAD are bad stretches too. Acquisition gaps (``BAD_ACQ_SKIP``) are never filled.
     blank : tuple of str
         Channels to fill that still count in the reference and are not bad.
     add : tuple of str, int or None
@@ -255,25 +255,32 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
     bounds = segments(recording.n_times, options.seconds, options.tail)
     length = bounds[-1][1]
     real = np.array([use.action != "filled" for use in _uses(recording)])
-    cells = _cells(recording, real, missing, length // PATCH, options)
+    void = masks.gap_samples(recording.gaps, length, RATE)
+    gap = void.reshape(-1, PATCH)
+    # What an acquisition gap touches is not believed, but nothing was measured there: it is not filled either.
+    asked = _cells(recording, real, missing, gap.any(axis=1), options)
+    cells = asked | gap.any(axis=1)
     volts = long_enough(recording.data, length).astype(np.float32)
     scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
     if options.flat is not None or options.noisy is not None:
-        cells = cells | odd_tokens(scaled.tokens, real, options.flat, options.noisy)
+        odd = odd_tokens(scaled.tokens, real, options.flat, options.noisy)
+        cells, asked = cells | odd, asked | odd
         scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
     windows = to_windows(recording, bounds, cells, scaled)
-    full, spread = _answers(windows, bounds, scaled, options, run)
+    filled = asked & ~gap.all(axis=1)
+    full, spread = _answers(windows, bounds, scaled, filled, options, run)
     kept = to_volts(np.clip(windows.data, -1, 1), bounds, scaled)
     n_times = min(length, recording.n_times)
-    masked = np.repeat(cells, PATCH, axis=1)[:, :n_times]
+    void = void[:n_times]
+    masked = np.repeat(filled, PATCH, axis=1)[:, :n_times] & ~void
     full, kept = full[:, :n_times], kept[:, :n_times]
-    throughout = {name for name, row in zip(recording.ch_names, masked, strict=True) if row.all()}
+    throughout = {name for name, row in zip(recording.ch_names, masked, strict=True) if row[~void].all()}
     return Repaired(
         windows=windows,
-        hybrid=without_seams(np.where(masked, full, kept), masked),
+        hybrid=without_seams(np.where(masked, full, kept), masked, void),
         full=full,
         spread=None if spread is None else spread[:, :n_times],
-        cells=cells,
+        cells=filled,
         annotations=filled_annotations(masked, recording.ch_names, options.label),
         bads=tuple(name for name in recording.bads if name not in throughout),
         added=tuple(name for name, is_real in zip(recording.ch_names, real, strict=True) if not is_real),
@@ -347,9 +354,9 @@ def _uses(signal: Signal) -> list[ChannelUse]:
     return [signal.plan.of(name) or ChannelUse("kept", name, (name,)) for name in signal.ch_names]
 
 
-def _cells(signal: Signal, real: Cells, missing: list[Span], n_tokens: int, options: RepairOptions) -> Cells:
-    """Return the union of all that is bad, (n_channels, n_tokens)."""
-    names = signal.ch_names
+def _cells(signal: Signal, real: Cells, missing: list[Span], gap: Cells, options: RepairOptions) -> Cells:
+    """Return the union of all that is bad, (n_channels, n_tokens); `gap` says which tokens an acquisition gap touches."""
+    names, n_tokens = signal.ch_names, len(gap)
     for span in options.spans:
         if span.start >= signal.seconds:
             raise UsageError(
@@ -371,7 +378,7 @@ def _cells(signal: Signal, real: Cells, missing: list[Span], n_tokens: int, opti
     out |= masks.span_tokens(spans, names, n_tokens, RATE, options.overlap)
     for file in options.mask_files:
         out |= masks.file_tokens(file, names, signal.n_times, n_tokens, options.overlap)
-    if out.all():
+    if (out | gap).all():
         raise ChannelError(
             "all_bad",
             f"{signal.name}: every cell of every channel is bad, nothing is left to repair from",
@@ -381,13 +388,13 @@ def _cells(signal: Signal, real: Cells, missing: list[Span], n_tokens: int, opti
 
 
 def _answers(
-    windows: Windows, bounds: Bounds, scaled: Scaled, options: RepairOptions, run: Run
+    windows: Windows, bounds: Bounds, scaled: Scaled, filled: Cells, options: RepairOptions, run: Run
 ) -> tuple[Float32, Float32 | None]:
     """Sample what has to be sampled; return the mean over draws and their deviation in volts."""
     if options.draws < 1:
         raise UsageError("bad_option", f"draws = {options.draws} came, wanted 1 or more", hint="--draws 1")
-    assert windows.missing is not None
-    wanted = np.flatnonzero(windows.missing.any(axis=(1, 2)) | options.everything)
+    needed = [filled[:, start // PATCH : stop // PATCH].any() for start, stop in bounds]
+    wanted = np.flatnonzero(np.array(needed) | options.everything)
     answers: list[Float32] = []
     for draw in range(options.draws):
         filled = np.clip(windows.data, -1, 1)

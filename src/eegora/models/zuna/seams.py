@@ -32,17 +32,17 @@ def at_own_rate(repaired: Repaired, signal: Signal) -> Array:
     Returns
     -------
     ndarray, shape (n_channels of the signal + n_added, n_times)
-        Volts, float64. Every other sample is that of the recording, to the bit.
+        Volts, float64. Every other sample is that of the recording, to the bit; added channels are zero in acquisition gaps.
     """
     filled = kernels.resample(repaired.hybrid.astype(np.float64), RATE, signal.sfreq)
     filled = np.pad(filled, ((0, 0), (0, max(0, signal.n_times - filled.shape[1]))), mode="edge")[:, : signal.n_times]
-    out = [*signal.data]
+    out, void = [*signal.data], masks.gap_samples(signal.gaps, signal.n_times, signal.sfreq)
     for name, row, mask in zip(repaired.ch_names, filled, _masked(repaired, signal), strict=True):
         if name in repaired.added:
-            out.append(row)
+            out.append(np.where(void, 0.0, row))
         elif mask.any():
             i = _row_of(signal, repaired, name)
-            out[i] = without_seams(np.where(mask, row, signal.data[i])[None], mask[None])[0]
+            out[i] = without_seams(np.where(mask, row, signal.data[i])[None], mask[None], void)[0]
     return np.array(out)
 
 
@@ -56,7 +56,7 @@ def spread_at_own_rate(repaired: Repaired, signal: Signal) -> Array | None:
         added = name in repaired.added
         i = len(signal.ch_names) + repaired.added.index(name) if added else _row_of(signal, repaired, name)
         # Straight lines: a filter would ring below zero.
-        out[i] = np.where(mask | added, np.interp(here, there, row), 0.0)
+        out[i] = np.where(mask, np.interp(here, there, row), 0.0)
     return out
 
 
@@ -66,7 +66,9 @@ def _masked(repaired: Repaired, signal: Signal) -> Cells:
     inside = token < repaired.cells.shape[1]
     masked = np.zeros((len(repaired.cells), signal.n_times), bool)
     masked[:, inside] = repaired.cells[:, token[inside]]
-    return masked
+    # Added channels reach to the last sample, wherever the tokens end.
+    masked[[name in repaired.added for name in repaired.ch_names]] = True
+    return masked & ~masks.gap_samples(signal.gaps, signal.n_times, signal.sfreq)
 
 
 def _row_of(signal: Signal, repaired: Repaired, name: str) -> int:
@@ -78,20 +80,25 @@ def _row_of(signal: Signal, repaired: Repaired, name: str) -> int:
     return next(i for u, i in before.items() if u is not None and use is not None and u.sources == use.sources)
 
 
-def without_seams(values: Array, masked: Cells) -> Array:
+def without_seams(values: Array, masked: Cells, void: Cells | None = None) -> Array:
     """Tilt each filled stretch so that it begins and ends at its neighbours' values (A6).
 
     Parameters
     ----------
     values : ndarray, shape (n_channels, n_times)
     masked : ndarray of bool, same shape
-        Channels that are filled throughout stay as they are.
+        Stretches without a neighbour, as of channels that are filled throughout, stay as they are.
+    void : ndarray of bool, shape (n_times,), optional
+        Samples that are no neighbours: of acquisition gaps.
     """
     out = np.array(values)
+    there = np.ones(out.shape[1], bool) if void is None else ~void
     for row, mask in zip(out, masked, strict=True):
-        for start, stop in [] if mask.all() else masks.runs(mask):
-            left = row[start - 1] - row[start] if start else None
-            right = row[stop] - row[stop - 1] if stop < len(row) else None
+        for start, stop in masks.runs(mask):
+            left = row[start - 1] - row[start] if start and there[start - 1] else None
+            right = row[stop] - row[stop - 1] if stop < len(row) and there[stop] else None
+            if left is None and right is None:
+                continue
             if left is None or right is None:
                 row[start:stop] += right if left is None else left
             elif stop - start == 1:
