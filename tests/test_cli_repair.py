@@ -191,6 +191,31 @@ def test_an_acquisition_gap_is_neither_filled_nor_annotated_as_filled(desk, tmp_
     assert json.loads(capfd.readouterr().out)["filled"] == []
 
 
+def case(desk, name, out, *words):
+    """Repair one of the small files."""
+    path = Path(__file__).parent / "data" / "recordings" / "cases" / name
+    model = ("--model", "zuna", "--checkpoint", desk / "tiny.safetensors", "--config", desk / "tiny.json", "--steps", 2)
+    assert main([str(word) for word in ("repair", path, *model, *words, "-o", out)]) == 0
+    return path, read(out)
+
+
+def test_channels_that_are_not_eeg_come_back_with_their_types(desk, tmp_path, capfd):
+    path, new = case(desk, "tuh_ref.edf", tmp_path / "out_raw.fif", "--bads", "F3", "--json")
+    types = {"EEG EKG1-REF": "ecg", "EMG-REF": "emg"} | dict.fromkeys(("IBI", "BURSTS", "SUPPR", "PHOTIC-REF"), "misc")
+    assert dict(zip(new.ch_names, new.get_channel_types(), strict=True)).items() >= types.items()
+    old = mne.io.read_raw_edf(path, verbose="ERROR")
+    assert set(old.ch_names) == set(new.ch_names)
+    assert np.array_equal(old.get_data(list(types)), new.get_data(list(types)))
+    assert json.loads(capfd.readouterr().out)["left_out"] == []
+
+
+def test_channels_of_another_rate_are_named(desk, tmp_path, capfd):
+    _, new = case(desk, "mixed_rates_annot.edf", tmp_path / "out_raw.fif")
+    told = "left out of what is written, for another rate or no calibration: Resp nasal, SpO2"
+    assert f"note: {told}\n" in capfd.readouterr().err
+    assert told in new.info["description"]
+
+
 @pytest.mark.parametrize(
     ("names", "seconds", "words"),
     [(NAMES[:1], 20, "wanted 3 or more"), (NAMES, 0.1, "wanted 0.125 s or more")],

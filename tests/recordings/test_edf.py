@@ -3,7 +3,7 @@ import pytest
 
 from eegora.errors import ChannelError, RecordingError
 from eegora.recordings.edf_header import read_header
-from eegora.recordings.read import load_signal, read_recording
+from eegora.recordings.read import load_signal, read_recording, to_signal
 
 
 def _code(error):
@@ -98,6 +98,24 @@ def test_slow_channels_and_annotations_do_not_disturb_the_eeg(case):
     assert [(a.onset, a.duration, a.text) for a in signal.annotations] == [(1.5, 1.0, "BAD_move"), (6.0, 0.0, "Blink")]
     reasons = {use.sources[0]: use.reason for use in signal.plan.uses if use.row is None}
     assert reasons == {"Resp nasal": "resp by its label", "SpO2": "misc by its label"}
+
+
+def test_channels_of_the_eegs_rate_that_are_not_eeg_stay_in_the_raw(make_edf, signal_of):
+    flat = signal_of("ECG 2", physical=(0, 0))
+    traces = [signal_of("Fp1"), signal_of("ECG"), signal_of("Mystery"), signal_of("SpO2", 8), flat, signal_of("Cz")]
+    signal, raw = load_signal(make_edf(traces=traces))
+    assert signal.ch_names == ("Fp1", "Cz")
+    assert dict(zip(raw.ch_names, raw.get_channel_types(), strict=True)) == {
+        "Fp1": "eeg",
+        "ECG": "ecg",
+        "Mystery": "misc",
+        "Cz": "eeg",
+    }
+    reasons = {use.sources[0]: use.reason for use in signal.plan.uses if use.row is None}
+    assert reasons["ECG"] == "ecg by its label"
+    assert reasons["Mystery"] == "unknown label, no position in the file"
+    raw.set_channel_types({"Cz": "misc"}, on_unit_change="ignore")  # what the user says counts
+    assert to_signal(raw).ch_names == ("Fp1",)
 
 
 def test_a_fast_emg_does_not_make_the_eeg_fast(make_edf, signal_of):

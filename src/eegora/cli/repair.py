@@ -115,7 +115,7 @@ def _run(
     save_mask: Path | None,
     score: ScoreOptions = ScoreOptions(),  # noqa: B008, it is frozen
 ) -> None:
-    from eegora.results.repair import spread_path
+    from eegora.results.repair import left_out_note, spread_path
 
     session = Session(output)
     name = model_name(model.model, task)
@@ -139,7 +139,9 @@ def _run(
         if save_mask is not None:
             result.details.save_mask(save_mask)
     session.say_notes(result.details.windows, ready)
-    session.note(result.honesty)
+    left_out = result.left_out(raw)
+    for line in (*left_out_note(left_out), result.honesty):
+        session.note(line)
     record = {
         "output": str(path),
         "standard_deviation": str(spread_path(path)) if result.spread is not None else None,
@@ -147,6 +149,7 @@ def _run(
         "filled": [[a.onset, a.duration, list(a.ch_names)] for a in result.annotations],
         "added": list(result.added),
         "still_bad": list(result.details.bads),
+        "left_out": list(left_out),
         "untrained": ready.untrained,
         "timings": session.timings,
         **scoring.run(ready),

@@ -26,7 +26,7 @@ _MNE_FACTORS = {"mV": 1e-3} | dict.fromkeys(("uV", "µV", "μV", "\x83ÊV"), 1e-
 
 
 def open_edf(path: Path, request: Request, reader: str) -> tuple[mne.io.BaseRaw, Opened]:
-    """Open the EEG and bipolar channels that share a rate, and the triggers of that rate.
+    """Open the EEG and bipolar channels that share a rate, and all else of that rate under its type.
 
     Parameters
     ----------
@@ -49,44 +49,53 @@ def open_edf(path: Path, request: Request, reader: str) -> tuple[mne.io.BaseRaw,
     signals = [trace for trace in header.traces if not trace.label.endswith(" Annotations")]
     labels = [trace.label for trace in signals]
     check_request(labels, request, path.name)
-    wanted, triggers, dropped = _choose(signals, request, header.record_s)
+    wanted, others, dropped = _choose(signals, request, header.record_s)
     if not wanted:
         raise no_channels(labels, path.name)
     _check_calibration(path, wanted)
-    names = _mne_names([trace for trace in signals if trace in wanted or trace in triggers])
+    names = _mne_names([trace for trace in signals if trace in wanted or trace in others])
     units, factors = _units(path, {name: trace for name, trace in names.items() if trace in wanted}, request)
     include = list(dict.fromkeys(trace.label for trace in names.values()))
     raw, warned = _read(path, reader, include, units, load=bool(factors))
     for name, factor in factors.items():
         raw.apply_function(lambda row, by=factor: row * by, picks=[raw.ch_names.index(name)], verbose="ERROR")
+    _set_types(raw, {name: trace for name, trace in names.items() if trace in others}, labels)
+    types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
     notes = [*_record_notes(header), *_range_notes(wanted), *_factor_notes(factors), *warned]
     notes += [f"{use.sources[0]}: {use.reason}" for use in dropped if "Hz" in use.reason]
     if header.is_discontinuous:
         raw, more = rebuild(path, raw, header)
         notes += more
-    return raw, Opened(tuple(notes), dropped, request=request)
+    return raw, Opened(tuple(notes), dropped, request=request, types=types)
 
 
 def _choose(
     signals: Sequence[Trace], request: Request, record_s: float
 ) -> tuple[list[Trace], list[Trace], tuple[ChannelUse, ...]]:
-    """Return the wanted signals of the commonest rate, triggers of that rate, and what is dropped and why."""
+    """Return the wanted signals of the commonest rate, others of that rate, and what is dropped and why."""
     labels = [trace.label for trace in signals]
     kinds = [parse_label(label, labels) for label in labels]
     reasons = [refusal(kind, request) for kind in kinds]
     rates = Counter(trace.n_samples for trace, reason in zip(signals, reasons, strict=True) if reason is None)
     rate = max(rates, key=lambda n: (rates[n], n), default=0)
-    wanted, triggers, dropped = [], [], []
+    wanted, others, dropped = [], [], []
     for trace, kind, reason in zip(signals, kinds, reasons, strict=True):
         if reason is None and trace.n_samples != rate:
             reason = f"at {trace.n_samples / record_s:g} Hz, most channels at {rate / record_s:g} Hz"
         if reason is None:
             wanted.append(trace)
-        elif kind.kind == "stim" and trace.n_samples == rate and trace.is_calibrated:
-            triggers.append(trace)
+        elif kind.kind not in ("eeg", "bipolar") and trace.n_samples == rate and trace.is_calibrated:
+            others.append(trace)
         else:
             dropped.append(ChannelUse("dropped", None, (trace.label,), reason))
-    return wanted, triggers, tuple(dropped)
+    return wanted, others, tuple(dropped)
+
+
+def _set_types(raw: mne.io.BaseRaw, others: dict[str, Trace], labels: Sequence[str]) -> None:
+    """Give channels that are not EEG the type that their label tells; one that nobody knows is ``misc``."""
+    kinds = {name: parse_label(trace.label, labels).kind for name, trace in others.items()}
+    types = {name: "misc" if kind == "unknown" else kind for name, kind in kinds.items() if name in raw.ch_names}
+    raw.set_channel_types(types, on_unit_change="ignore", verbose="ERROR")
 
 
 def _mne_names(traces: Sequence[Trace]) -> dict[str, Trace]:

@@ -62,12 +62,15 @@ class Opened:
     lines : ndarray of int, shape (n_times,), optional
         Line of a text file that each sample stands in; 0 in gaps.
     request : Request
+    types : dict of label to str
+        MNE's types that were given by label: they say no more than the label does.
     """
 
     notes: tuple[str, ...] = ()
     dropped: tuple[ChannelUse, ...] = ()
     lines: NDArray[np.int64] | None = None
     request: Request = field(default_factory=Request)
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ def read_recording(
 
     The reader is chosen by content, then by suffix. Data are read when they are needed, where MNE can do so. Labels,
     annotations, bad channels, positions, date and first sample stay as the file has them. From EDF and BDF only the
-    EEG and bipolar channels of the commonest rate come in, and triggers of that rate.
+    EEG and bipolar channels of the commonest rate come in, and what else has that rate, under the type its label tells.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def described(
     check_rate(sfreq, name)
     places = _places(raw, name)
     located = [bool(np.isfinite(place).all()) for place in places]
-    chosen = select(raw.ch_names, request, _stated_types(raw), located)
+    chosen = select(raw.ch_names, request, _stated_types(raw, opened.types), located)
     if not chosen.picks:
         raise no_channels(raw.ch_names, name)
     marked = [chosen.names[i] for i, pick in enumerate(chosen.picks) if raw.ch_names[pick] in raw.info["bads"]]
@@ -241,12 +241,14 @@ def open_raw(path: Path, request: Request, montage: str | None) -> mne.io.BaseRa
     return raw
 
 
-def _stated_types(raw: mne.io.BaseRaw) -> list[str] | None:
+def _stated_types(raw: mne.io.BaseRaw, by_label: Mapping[str, str]) -> list[str] | None:
     """Return MNE's types; where a format has none, MNE calls everything ``eeg``, and labels decide (section 9, step 5)."""
     import mne
 
     with quietly("channel types"):
         types: list[str] = raw.get_channel_types()
+    if by_label and all(by_label.get(n, kind) == kind for n, kind in zip(raw.ch_names, types, strict=True)):
+        return None
     if isinstance(raw, mne.io.Raw | mne.io.RawArray):
         return types
     return None if set(types) <= {"eeg", "stim"} else types

@@ -68,6 +68,11 @@ class Repair:
         several = f"; mean of {draws} draws" if self.spread is not None else ""
         return f"{p.model} {p.variant}: {HONESTY}{several}{'; ' + UNTRAINED if p.untrained else ''}"
 
+    def left_out(self, like: mne.io.BaseRaw) -> tuple[str, ...]:
+        """Labels in the file that `like`, the recording as it was read, does not have: of another rate, or not calibrated."""
+        labels = [label for use in self.signal.plan.uses if use.row is None for label in use.sources]
+        return tuple(dict.fromkeys(label for label in labels if label not in like.ch_names))
+
     def to_raw(self, like: mne.io.BaseRaw) -> mne.io.BaseRaw:
         """Return the recording as MNE has it, with filled cells, added channels and annotations that name them.
 
@@ -96,7 +101,8 @@ class Repair:
                 channel["coord_frame"] = 4  # head
             raw.add_channels([new], force_update_info=True)
         raw.info["bads"] = [label for label in raw.info["bads"] if label not in self._healed(labels)]
-        raw.info["description"] = f"{self.honesty}. {raw.info['description'] or ''}".strip()
+        told = (self.honesty, *left_out_note(self.left_out(like)), raw.info["description"])
+        raw.info["description"] = ". ".join(text for text in told if text)
         return _annotated(raw, self.annotations, labels)
 
     def spread_to_raw(self, like: mne.io.BaseRaw, *, filtered: bool = False) -> mne.io.BaseRaw:
@@ -161,6 +167,11 @@ class Repair:
     def _healed(self, labels: dict[str, str]) -> set[str]:
         """Labels of bad channels that were filled throughout."""
         return {labels[name] for name in self.signal.bads if name not in self.details.bads}
+
+
+def left_out_note(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the line that names channels that are not written, or none."""
+    return (f"left out of what is written, for another rate or no calibration: {', '.join(labels)}",) if labels else ()
 
 
 def spread_path(path: str | Path) -> Path:
