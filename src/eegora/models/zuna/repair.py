@@ -258,8 +258,9 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
     void = masks.gap_samples(recording.gaps, length, RATE)
     gap = void.reshape(-1, PATCH)
     # What an acquisition gap touches is not believed, but nothing was measured there: it is not filled either.
-    asked = _cells(recording, real, missing, gap.any(axis=1), options)
-    cells = asked | gap.any(axis=1)
+    touched: Cells = np.asarray(gap.any(axis=1))
+    asked = _cells(recording, real, missing, touched, options)
+    cells = asked | touched
     volts = long_enough(recording.data, length).astype(np.float32)
     scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
     if options.flat is not None or options.noisy is not None:
@@ -397,10 +398,10 @@ def _answers(
     wanted = np.flatnonzero(np.array(needed) | options.everything)
     answers: list[Float32] = []
     for draw in range(options.draws):
-        filled = np.clip(windows.data, -1, 1)
+        made = np.clip(windows.data, -1, 1)
         if len(wanted):
-            filled[wanted] = run(windows, wanted, draw)
-        answers.append(to_volts(filled, bounds, scaled))
+            made[wanted] = run(windows, wanted, draw)
+        answers.append(to_volts(made, bounds, scaled))
     if options.draws == 1:
         return answers[0], None
     return np.mean(answers, axis=0), np.std(answers, axis=0)
