@@ -515,3 +515,29 @@ def test_a_rate_that_agrees_to_a_millionth_is_left_alone_however_long_the_record
     same = resample(signal, rate=256.0, method=method)
     assert same.data is signal.data
     assert (same.sfreq, same.not_undone) == (256.0002, ())
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        (band_pass, {"h_freq": 30.0, "method": "IIR"}),
+        (resample, {"rate": 0.0}),
+        (resample, {"rate": -256.0}),
+        (resample, {"samples": 0, "method": "nearest"}),
+        (cut, {"seconds": 5.0, "tail": "keep"}),
+        (cut, {"seconds": 5.0, "tail": -32}),
+        (cut, {"seconds": 5.0, "skip": -1.0}),
+        (pick, {"bipolar": "kept"}),
+        (pick, {"unknown": "keep"}),
+        (zscore, {"over": "global", "dtype": "float8"}),
+    ],
+)
+def test_values_that_an_option_does_not_have_are_refused(step: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="wanted") as error:
+        step(recording(), **options)
+    assert code_of(error) == "bad_option"
+
+
+def test_names_that_are_not_there_to_be_zeroed_are_told() -> None:
+    done = zero(recording(), names=["fp1", "Q 1"])
+    assert done.notes == ("not there to be set to zero: Q 1", "set to zero: Fp1")

@@ -120,6 +120,13 @@ def test_decimal_commas_need_not_stand_in_the_first_row(tmp_path):
     assert signal.n_times == 300
 
 
+@pytest.mark.parametrize("sfreq", [0.0, -256.0, float("nan")])
+def test_a_given_rate_that_is_none_is_a_bad_rate(tmp_path, sfreq):
+    with pytest.raises(RecordingError, match="sampling rate of") as error:
+        load_signal(_write(tmp_path, "Fp1,Cz\n1,2\n3,4\n"), units="uV", sfreq=sfreq)
+    assert (error.value.code, error.value.exit_code) == ("bad_rate", 3)
+
+
 def test_a_byte_order_mark_and_quotes_do_not_count(tmp_path):
     signal, _ = load_signal(_write(tmp_path, '\ufeff"time","Fp1","Cz"\n' + "\n".join(_rows(300))))
     assert signal.ch_names == ("Fp1", "Cz")

@@ -56,6 +56,9 @@ def pick(
         ``missing_channels``, ``no_channels``, ``no_positions``, ``too_few_channels``, ``bipolar``.
     """
     _check_policy(missing)
+    for option, value, known in (("bipolar", bipolar, ("refuse", "keep")), ("unknown", unknown, ("refuse", "drop"))):
+        if value not in known:
+            raise UsageError("bad_option", f"{option} = '{value}' came, wanted {' or '.join(known)}")
     picked = _picked(state, names, missing, need_position, bipolar, unknown)
     if len(picked.ch_names) < at_least:
         raise ChannelError(
@@ -207,9 +210,14 @@ def average_reference(state: State, *, over: str = "good") -> State:
 
 
 def zero(state: State, *, names: Sequence[str] = ()) -> State:
-    """Set channels to 0 by name, in any case and with or without blanks; without names nothing happens."""
-    wanted = {"".join(name.split()).upper() for name in names}
+    """Set channels to 0 by name, in any case and with or without blanks; names that are not there are told."""
+    wanted = {"".join(name.split()).upper(): name for name in names}
     rows = [i for i, name in enumerate(state.ch_names) if "".join(name.split()).upper() in wanted]
+    absent = set(wanted) - {"".join(state.ch_names[i].split()).upper() for i in rows}
+    if absent:
+        state = noted(
+            state, f"not there to be set to zero: {', '.join(wanted[key] for key in wanted if key in absent)}"
+        )
     if not rows:
         return state
     data = state.data.copy()

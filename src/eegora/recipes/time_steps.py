@@ -37,8 +37,10 @@ def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = 
     RecordingError
         ``bad_rate`` if an edge is not between 0 and half the sampling rate.
     UsageError
-        ``bad_option`` if the edges leave no band between them.
+        ``bad_option`` if the edges leave no band between them, or there is no such method.
     """
+    if method not in ("fir", "iir"):
+        raise UsageError("bad_option", f"filter method = '{method}' came, wanted fir or iir")
     for option, edge in (("l_freq", l_freq), ("h_freq", h_freq)):
         _check_edge(state, option, edge)
     if l_freq is None and h_freq is None:
@@ -176,6 +178,8 @@ def aim(
             "bad_recipe",
             f"resample wants a rate, or samples with method 'nearest'; came rate={rate}, samples={samples}, method='{method}'",
         )
+    if (rate if rate is not None else samples or 0) <= 0:
+        raise UsageError("bad_option", f"resample to rate={rate}, samples={samples} came, wanted more than 0")
     wanted = samples if samples is not None else round(n_times * float(rate or 0) / state.sfreq)
     goal = float(rate) if rate is not None else state.sfreq * wanted / max(n_times, 1)
     near = abs(state.sfreq - goal) <= 1e-6 * goal
@@ -239,6 +243,10 @@ def cut(
     """
     if (seconds is None) == (samples is None) or gaps not in ("drop", "keep"):
         raise UsageError("bad_recipe", f"cut wants seconds or samples, one of them; came {seconds} and {samples}")
+    if skip < 0 or (tail != "drop" and (isinstance(tail, str) or tail < 1)):
+        raise UsageError(
+            "bad_option", f"cut skip = {skip:g}, tail = {tail!r} came; wanted 0 or more, and 'drop' or a number"
+        )
     sfreq, n_times = signal.sfreq, signal.n_times
     length = (
         float(samples) if samples is not None else float(seconds or 0) * (sfreq if tail == "drop" else round(sfreq))

@@ -66,6 +66,8 @@ def zscore(state: State, *, over: str, ddof: int = 0, eps: float = 0.0, dtype: s
     places = ("global", "channel") if isinstance(state, Signal) else ("window", "segment")
     if over not in places:
         raise UsageError("bad_recipe", f"zscore over = '{over}' came, wanted here {' or '.join(places)}")
+    if dtype not in ("float32", "float64"):
+        raise UsageError("bad_option", f"zscore dtype = '{dtype}' came, wanted float32 or float64")
     data = np.asarray(state.data, dtype=dtype)
     if isinstance(state, Signal) and over == "global":
         return _global(state, data, ddof, eps)

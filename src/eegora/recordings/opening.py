@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eegora.errors import EegoraError, RecordingError
 from eegora.plan import ChannelUse
 from eegora.recordings.channels import parse_label
+from eegora.recordings.checks import check_rate
 from eegora.recordings.units import Units
 
 if TYPE_CHECKING:
@@ -115,9 +116,15 @@ def raw_from_array(volts: NDArray[np.float64], labels: Sequence[str], sfreq: flo
     Parameters
     ----------
     volts : ndarray, shape (n_channels, n_times)
+
+    Raises
+    ------
+    RecordingError
+        ``bad_rate``.
     """
     import mne
 
+    check_rate(sfreq, name)
     kinds = [parse_label(label, labels).kind for label in labels]
     types = ["eeg" if kind in ("eeg", "bipolar", "unknown") else kind for kind in kinds]
     types = ["misc" if kind == "annotation" else kind for kind in types]
