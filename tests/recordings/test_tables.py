@@ -127,6 +127,14 @@ def test_a_given_rate_that_is_none_is_a_bad_rate(tmp_path, sfreq):
     assert (error.value.code, error.value.exit_code) == ("bad_rate", 3)
 
 
+def test_a_unit_for_a_label_that_is_not_there_is_refused(tmp_path):
+    path = _write(tmp_path, "time,Fp1,Cz\n" + "\n".join(_rows(300)))
+    with pytest.raises(RecordingError, match="no channel FP1") as error:
+        load_signal(path, units={"FP1": "mV"})
+    assert error.value.code == "no_channels"
+    assert load_signal(path, units={"Fp1": "mV"})[0].data[0].std() > 1e-2
+
+
 def test_a_byte_order_mark_and_quotes_do_not_count(tmp_path):
     signal, _ = load_signal(_write(tmp_path, '\ufeff"time","Fp1","Cz"\n' + "\n".join(_rows(300))))
     assert signal.ch_names == ("Fp1", "Cz")

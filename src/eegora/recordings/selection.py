@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eegora.errors import ChannelError
@@ -99,10 +99,11 @@ def check_request(labels: Sequence[str], request: Request, recording: str) -> No
     ChannelError
         ``no_channels`` with the closest labels.
     """
-    if not (request.include or request.channels):
+    united = list(request.units) if isinstance(request.units, Mapping) else []
+    if not (request.include or request.channels or united):
         return
     plain = [label.strip() for label in labels]
-    absent = [name for name in request.include if name.strip() not in plain]
+    absent = [name for name in (*request.include, *united) if name.strip() not in plain]
     parsed = [parse_label(label, labels) for label in labels]
     absent += [name for name in request.channels if not any(is_chosen(label, [name]) for label in parsed)]
     if absent:
