@@ -127,6 +127,17 @@ def test_acquisition_gaps_are_neither_sampled_nor_filled(signal):
     assert done.bads == ()
 
 
+def test_it_is_said_when_whole_cells_make_a_stretch_longer(signal):
+    marked = replace(signal, annotations=(Annotation(8.0, 0.5, "BAD_x"), Annotation(9.99, 0.2, "BAD_y")))
+    done = run(marked, spans=(Span(5.31, 5.32, ("Cz",)), Span(1.0, 1.5)))
+    (note,) = [note for note in done.windows.notes if "cells" in note]
+    assert note == "filled in whole cells of 0.125 s: 5.31-5.32 became 5.25-5.375 s, 9.99-10.19 became 9.875-10.25 s"
+    assert not any("cells" in note for note in run(signal, spans=(Span(1.0, 1.5),)).windows.notes)
+    many = run(signal, spans=tuple(Span(i + 0.01, i + 0.02) for i in range(9))).windows.notes[-1]
+    assert many.count("became") == 4
+    assert many.endswith("and 5 more")
+
+
 def test_flat_and_noisy_cells_are_found_when_asked(signal):
     odd = signal.data.copy()
     odd[row(signal, "Cz"), 1000:1200] = 0.0

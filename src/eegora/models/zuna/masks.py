@@ -22,6 +22,8 @@ from eegora.signal import Annotation, Array
 
 Cells = NDArray[np.bool_]
 
+N_TOLD = 4  # stretches that a note lists
+
 
 @dataclass(frozen=True)
 class Span:
@@ -92,13 +94,33 @@ def span_tokens(spans: Iterable[Span], ch_names: Sequence[str], n_tokens: int, s
         0: any sample.
     """
     out = np.zeros((len(ch_names), n_tokens), bool)
-    edges = np.arange(n_tokens) * PATCH
     for span in spans:
-        start, stop = round(span.start * sfreq), round(span.stop * sfreq)
-        shared = np.minimum(edges + PATCH, stop) - np.maximum(edges, start)
         rows = [i for i, name in enumerate(ch_names) if not span.ch_names or name in span.ch_names]
-        out[rows] |= shared > max(PATCH * overlap, 0)
+        out[rows] |= _touched(span, n_tokens, sfreq, overlap)
     return out
+
+
+def _touched(span: Span, n_tokens: int, sfreq: float, overlap: float) -> Cells:
+    """Mark the tokens, (n_tokens,), that a span overlaps by more than a share."""
+    edges = np.arange(n_tokens) * PATCH
+    start, stop = round(span.start * sfreq), round(span.stop * sfreq)
+    shared = np.minimum(edges + PATCH, stop) - np.maximum(edges, start)
+    return np.asarray(shared > max(PATCH * overlap, 0))
+
+
+def widened(spans: Iterable[Span], n_tokens: int, sfreq: float, overlap: float, seconds: float) -> tuple[str, ...]:
+    """Say which spans of a recording of so many seconds are filled beyond their ends, as whole tokens are; or nothing."""
+    told = []
+    for start, stop in dict.fromkeys((span.start, min(span.stop, seconds)) for span in spans):
+        tokens = np.flatnonzero(_touched(Span(start, stop), n_tokens, sfreq, overlap))
+        if not len(tokens):
+            continue
+        first, last = tokens[0] * PATCH / sfreq, min((tokens[-1] + 1) * PATCH / sfreq, seconds)
+        if start - first > 0.5 / sfreq or last - stop > 0.5 / sfreq:
+            told.append(f"{start:.7g}-{stop:.7g} became {first:.7g}-{last:.7g} s")
+    more = [f"and {len(told) - N_TOLD} more"] if len(told) > N_TOLD else []
+    listed = ", ".join([*told[:N_TOLD], *more])
+    return (f"filled in whole cells of {PATCH / sfreq:g} s: {listed}",) if told else ()
 
 
 def annotated(annotations: Iterable[Annotation]) -> list[Span]:

@@ -259,7 +259,8 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
     gap = void.reshape(-1, PATCH)
     # What an acquisition gap touches is not believed, but nothing was measured there: it is not filled either.
     touched: Cells = np.asarray(gap.any(axis=1))
-    asked = _cells(recording, real, missing, touched, options)
+    spans = _spans(recording, options)
+    asked = _cells(recording, real, missing, spans, touched, options)
     cells = asked | touched
     volts = long_enough(recording.data, length).astype(np.float32)
     scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
@@ -268,6 +269,8 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
         cells, asked = cells | odd, asked | odd
         scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
     windows = to_windows(recording, bounds, cells, scaled)
+    notes = masks.widened([*spans, *missing], len(gap), RATE, options.overlap, recording.seconds)
+    windows = replace(windows, notes=(*windows.notes, *notes))
     filled = asked & ~gap.all(axis=1)
     full, spread = _answers(windows, bounds, scaled, filled, options, run)
     kept = to_volts(np.clip(windows.data, -1, 1), bounds, scaled)
@@ -355,9 +358,9 @@ def _uses(signal: Signal) -> list[ChannelUse]:
     return [signal.plan.of(name) or ChannelUse("kept", name, (name,)) for name in signal.ch_names]
 
 
-def _cells(signal: Signal, real: Cells, missing: list[Span], gap: Cells, options: RepairOptions) -> Cells:
-    """Return the union of all that is bad, (n_channels, n_tokens); `gap` says which tokens an acquisition gap touches."""
-    names, n_tokens = signal.ch_names, len(gap)
+def _spans(signal: Signal, options: RepairOptions) -> list[Span]:
+    """Return the bad stretches that the user or the recording names."""
+    names = signal.ch_names
     for span in options.spans:
         if span.start >= signal.seconds:
             raise UsageError(
@@ -365,17 +368,23 @@ def _cells(signal: Signal, real: Cells, missing: list[Span], gap: Cells, options
                 f"span {span.start:g}:{span.stop:g} begins behind the end of {signal.name}, which lasts {signal.seconds:g} s",
                 hint="--span START:STOP in seconds from the first sample",
             )
+    spans = [
+        replace(s, ch_names=tuple(names[i] for i in masks.rows_of(s.ch_names, names, "a bad span")))
+        for s in options.spans
+    ]
+    return [*spans, *masks.annotated(signal.annotations)] if options.use_annotations else spans
+
+
+def _cells(
+    signal: Signal, real: Cells, missing: list[Span], spans: list[Span], gap: Cells, options: RepairOptions
+) -> Cells:
+    """Return the union of all that is bad, (n_channels, n_tokens); `gap` says which tokens an acquisition gap touches."""
+    names, n_tokens = signal.ch_names, len(gap)
     throughout = [*(name for name in signal.bads if name in names), *options.blank, *options.bads]
     # To whole samples of this rate: a sample of the recording lies in one, wherever rounding would put it.
     missing = [Span(np.floor(s.start * RATE) / RATE, np.ceil(s.stop * RATE) / RATE, s.ch_names) for s in missing]
     out = masks.span_tokens(missing, names, n_tokens, RATE, 0.0) | np.repeat(~real[:, None], n_tokens, axis=1)
     out[masks.rows_of(throughout, names, "the list of bads")] = True
-    spans = [
-        replace(s, ch_names=tuple(names[i] for i in masks.rows_of(s.ch_names, names, "a bad span")))
-        for s in options.spans
-    ]
-    if options.use_annotations:
-        spans += masks.annotated(signal.annotations)
     out |= masks.span_tokens(spans, names, n_tokens, RATE, options.overlap)
     for file in options.mask_files:
         out |= masks.file_tokens(file, names, signal.n_times, n_tokens, options.overlap)
