@@ -90,6 +90,19 @@ def test_electrodes_are_added_with_their_places(desk, tmp_path):
     assert np.array_equal(old.get_data(good, start, stop), new.get_data(good, start, stop))
 
 
+def test_upsample_says_what_it_fills_besides(desk, tmp_path, capfd):
+    assert run(desk, "upsample", tmp_path / "up_raw.fif", "--channels", "AF3,Pz") == 0
+    told = capfd.readouterr().out
+    assert "2 channels added; filled besides: O2 throughout, all channels 8-9 s" in told
+    assert run(desk, "upsample", tmp_path / "without_raw.fif", "--channels", "AF3,Pz", "--no-annotations") == 0
+    assert capfd.readouterr().out.endswith("2 channels added; filled besides: O2 throughout\n")
+    old, new = read(desk / "rec_raw.fif"), read(tmp_path / "without_raw.fif")
+    good = [name for name in NAMES if name != "O2"]
+    assert np.array_equal(old.get_data(good), new.get_data(good))
+    assert main(["upsample", "--help"]) == 0
+    assert "fill its bad channels" in " ".join(capfd.readouterr().out.split())
+
+
 def test_a_montage_names_the_electrodes_to_add(desk, tmp_path):
     assert run(desk, "upsample", tmp_path / "up_raw.fif", "--montage", "10-20") == 0
     added = read(tmp_path / "up_raw.fif").ch_names[len(NAMES) :]

@@ -22,9 +22,11 @@ from eegora.cli.score import ScoreOptions, Scoring
 from eegora.cli.session import Session, preparation
 from eegora.errors import UsageError
 
+N_TOLD = 5  # stretches that the last line lists
 ENDINGS = (".fif",)
 ACTS = {"repair": "repairing", "upsample": "upsampling"}
 
+Annotations = Annotated[bool, typer.Option(help="Stretches annotated BAD are bad, and filled.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; default: the model's.")]
 Cfg = Annotated[float | None, typer.Option(help="Guidance; 1 is none.")]
 NoiseSeed = Annotated[int, typer.Option(help="Seed of the sampler's noise.")]
@@ -40,7 +42,10 @@ def add_to(app: typer.Typer) -> None:
     app.command("repair", help="Fill bad channels and stretches, and what is not a number; all else stays as it is.")(
         expand(repair)
     )
-    app.command("upsample", help="Add electrodes to a recording.")(expand(upsample))
+    app.command(
+        "upsample",
+        help="Add electrodes to a recording, and fill its bad channels, BAD stretches and what is not a number.",
+    )(expand(upsample))
 
 
 def repair(
@@ -52,7 +57,7 @@ def repair(
         list[str] | None, typer.Option(metavar="START:STOP[:CHANNEL]", help="A bad stretch in seconds; repeatable.")
     ] = None,
     mask: Annotated[list[Path] | None, typer.Option(metavar="FILE.npz", help="A mask file; repeatable.")] = None,
-    annotations: Annotated[bool, typer.Option(help="Stretches annotated BAD are bad.")] = True,
+    annotations: Annotations = True,
     flat: Annotated[float | None, typer.Option(help="Fill tokens whose deviation is below this.")] = None,
     noisy: Annotated[float | None, typer.Option(help="Fill tokens whose deviation is above this.")] = None,
     steps: Steps = None,
@@ -86,6 +91,7 @@ def upsample(
     montage: Annotated[
         str | None, typer.Option(help="Add what it has: 10-20, 10-10, 10-05, or the name of a cap that MNE has.")
     ] = None,
+    annotations: Annotations = True,
     steps: Steps = None,
     cfg: Cfg = None,
     noise_seed: NoiseSeed = 0,
@@ -93,7 +99,7 @@ def upsample(
     like_original: Like = False,
     filtered: Filtered = False,
 ) -> None:
-    """Add electrodes."""
+    """Add electrodes, and fill what is bad."""
     if [to is not None, bool(channels), montage is not None].count(True) != 1:
         raise UsageError(
             "bad_options",
@@ -101,7 +107,7 @@ def upsample(
             hint="--to N, --channels A,B or --montage 10-10",
         )
     wanted: dict[str, Any] = {"add": to if to is not None else words(channels), "montage": montage, "draws": draws}
-    wanted |= {"like_original": like_original, "bads": words(recording.bads)}
+    wanted |= {"use_annotations": annotations, "like_original": like_original, "bads": words(recording.bads)}
     _run("upsample", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, None)
 
 
@@ -155,7 +161,14 @@ def _run(
         **scoring.run(ready),
     }
     told = f"{path}: {len(result.annotations)} stretches filled, {len(result.added)} channels added"
+    if task == "upsample":
+        told = f"{path}: {len(result.added)} channels added{_besides(result.besides)}"
     session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))
+
+
+def _besides(filled: tuple[str, ...]) -> str:
+    more = f"; and {len(filled) - N_TOLD} more stretches" if len(filled) > N_TOLD else ""
+    return f"; filled besides: {', '.join(filled[:N_TOLD])}{more}" if filled else ""
 
 
 def _sampler(steps: int | None, cfg: float | None, seed: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from eegora.signal import Annotation, Array, Signal
 if TYPE_CHECKING:
     import mne
 
+SHORT = 0.15  # seconds that a model may leave off at the end
 HONESTY = "imputed by a model where annotated, not measured"
 
 
@@ -60,6 +61,20 @@ class Repair:
     def added(self) -> tuple[str, ...]:
         """Channels that the recording did not have."""
         return tuple(self.details.added)
+
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """What was filled of the recording's own channels, in words: ``O2 throughout``, ``all channels 8-9 s``."""
+        own = [name for name in self.details.windows.ch_names if name not in self.added]
+        found = [([name for name in a.ch_names or own if name in own], a) for a in self.annotations]
+        throughout = [a.onset == 0 and abs(a.duration - self.signal.seconds) < SHORT for _, a in found]
+        whole = {name for (names, _), all_of_it in zip(found, throughout, strict=True) if all_of_it for name in names}
+        told = []
+        for (names, a), all_of_it in zip(found, throughout, strict=True):
+            when = "throughout" if all_of_it else f"{a.onset:.7g}-{a.onset + a.duration:.7g} s"
+            everyone = not all_of_it and whole.union(names) == set(own)
+            told += [f"{'all channels' if everyone else ', '.join(names)} {when}"] if names else []
+        return tuple(told)
 
     @property
     def honesty(self) -> str:
