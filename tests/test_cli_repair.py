@@ -103,6 +103,17 @@ def test_upsample_says_what_it_fills_besides(desk, tmp_path, capfd):
     assert "fill its bad channels" in " ".join(capfd.readouterr().out.split())
 
 
+def test_an_electrode_is_not_added_under_its_other_name(desk, tmp_path, capfd):
+    raw = synthetic_raw(20, 0, ch_names=[*NAMES[:-1], "T3"], sfreq=200)
+    save_raw(raw, tmp_path / "t3_raw.fif")
+    model = ("--model", "zuna", "--checkpoint", desk / "tiny.safetensors", "--config", desk / "tiny.json", "--steps", 2)
+    out = tmp_path / "out_raw.fif"
+    words = ("upsample", tmp_path / "t3_raw.fif", *model, "--channels", "AF3,T7", "-o", out)
+    assert main([str(word) for word in words]) == 2
+    assert "T7 is there as T3" in capfd.readouterr().err
+    assert not out.exists()
+
+
 def test_a_montage_names_the_electrodes_to_add(desk, tmp_path):
     assert run(desk, "upsample", tmp_path / "up_raw.fif", "--montage", "10-20") == 0
     added = read(tmp_path / "up_raw.fif").ch_names[len(NAMES) :]

@@ -58,6 +58,24 @@ def named(names: Sequence[str], ch_names: Sequence[str], frame: str = "head", *,
     return [(name, _place(name, frame)) for name in found]
 
 
+def check_new(names: Sequence[str], ch_names: Sequence[str]) -> None:
+    """Refuse an electrode that a recording has under its other name.
+
+    Raises
+    ------
+    UsageError
+        ``bad_option``.
+    """
+    for name in names:
+        there = [have for have in ch_names if same_electrode(name, have)]
+        if there and name.lower() not in [have.lower() for have in there]:
+            raise UsageError(
+                "bad_option",
+                f"{name} is there as {there[0]}: it cannot be added",
+                hint=f"leave {name} out, or --bads {there[0]} to fill it",
+            )
+
+
 def of_montage(montage: str, ch_names: Sequence[str], frame: str = "head") -> Added:
     """Return the electrodes of a system (``10-20``, ``10-10``, ``10-05``) or of a cap that MNE has, that a recording lacks.
 

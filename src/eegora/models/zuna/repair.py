@@ -334,6 +334,8 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
         else:
             added = electrodes.farthest(options.add, *have, options.frame)
     elif options.add:
+        if options.frame == "head":  # the original adds it beside itself
+            electrodes.check_new(options.add, signal.ch_names)
         added = electrodes.named(options.add, signal.ch_names, options.frame)
     elif options.montage:
         added = electrodes.of_montage(options.montage, signal.ch_names, options.frame)
