@@ -114,6 +114,16 @@ def test_an_electrode_is_not_added_under_its_other_name(desk, tmp_path, capfd):
     assert not out.exists()
 
 
+def test_channels_are_named_as_the_file_spells_them(desk, tmp_path):
+    out = tmp_path / "own_raw.fif"
+    path, own = case(desk, "tuh_ref.edf", out, "--bads", "EEG T3-REF", "--span", "1:1.5:EEG F3-REF")
+    _, plain = case(desk, "tuh_ref.edf", tmp_path / "plain_raw.fif", "--bads", "T7", "--span", "1:1.5:f3")
+    assert np.array_equal(own.get_data(), plain.get_data())
+    old = mne.io.read_raw_edf(path, verbose="ERROR")
+    changed = [n for n in own.ch_names if not np.array_equal(old.get_data([n]), own.get_data([n]))]
+    assert set(changed) == {"EEG T3-REF", "EEG F3-REF"}
+
+
 def test_a_montage_names_the_electrodes_to_add(desk, tmp_path):
     assert run(desk, "upsample", tmp_path / "up_raw.fif", "--montage", "10-20") == 0
     added = read(tmp_path / "up_raw.fif").ch_names[len(NAMES) :]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eegora.errors import ChannelError
-from eegora.plan import ChannelUse
+from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recordings.channels import Label, nearest_names, parse_label, same_electrode
 from eegora.recordings.opening import Request
 
@@ -111,6 +111,13 @@ def check_request(labels: Sequence[str], request: Request, recording: str) -> No
         raise ChannelError(
             "no_channels", f"{recording} has no channel {', '.join(absent)}", hint=f"the closest labels are {close}"
         )
+
+
+def rows_called(wanted: str, ch_names: Sequence[str], plan: ChannelPlan) -> list[str]:
+    """Return the rows that a name means: their own, in any case and either spelling, or the label that the file has."""
+    labels = {use.row: (use.row, *use.sources) for use in plan.uses if use.row is not None}
+    wanted = wanted.strip()
+    return [row for row in ch_names if any(same_electrode(wanted, label.strip()) for label in labels.get(row, (row,)))]
 
 
 def no_channels(labels: Sequence[str], recording: str) -> ChannelError:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 
 from eegora.errors import ChannelError, RecordingError, UsageError
-from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.recordings.channels import nearest_names
 from eegora.recordings.checks import NonFinite
 from eegora.recordings.epochs import read_epochs, to_trials
+from eegora.recordings.selection import rows_called
 from eegora.signal import Signal, Trials
 from eegora.stream import Room, Stream
 from eegora.windows import Windows
@@ -159,8 +160,7 @@ def marked_bad(signal: AnySignal, bads: Sequence[str]) -> AnySignal:
 
 def _rows(signal: Signal, wanted: str) -> list[str]:
     """Find a channel by its name in the recording or by its canonical one."""
-    labels = {use.row: (use.row, *use.sources) for use in signal.plan.uses if use.row is not None}
-    hit = [row for row in signal.ch_names if any(same_electrode(wanted, label) for label in labels.get(row, (row,)))]
+    hit = rows_called(wanted, signal.ch_names, signal.plan)
     if not hit:
         near = " ".join(nearest_names(wanted, signal.ch_names))
         raise ChannelError("no_such_channel", f"{signal.name}: no channel {wanted!r}; nearest are {near}")

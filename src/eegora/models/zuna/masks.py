@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from eegora.errors import ChannelError, UsageError
 from eegora.models.zuna.spec import PATCH
-from eegora.recordings.channels import nearest_names, same_electrode
+from eegora.plan import ChannelPlan
+from eegora.recordings.channels import nearest_names
+from eegora.recordings.selection import rows_called
 from eegora.signal import Annotation, Array
 
 Cells = NDArray[np.bool_]
@@ -57,8 +59,13 @@ class MaskFile:
     by_token: bool = False
 
 
-def rows_of(names: Iterable[str], ch_names: Sequence[str], what: str) -> list[int]:
-    """Return the rows of channels by name, in any case and by either name of an electrode.
+def rows_of(
+    names: Iterable[str],
+    ch_names: Sequence[str],
+    what: str,
+    plan: ChannelPlan = ChannelPlan(),  # noqa: B008, it is frozen
+) -> list[int]:
+    """Return the rows of channels by name, in any case, by either name of an electrode, and as a plan's file spells them.
 
     Raises
     ------
@@ -68,8 +75,8 @@ def rows_of(names: Iterable[str], ch_names: Sequence[str], what: str) -> list[in
     found = []
     for name in names:
         row = next((i for i, other in enumerate(ch_names) if name.strip().lower() == other.lower()), None)
-        if row is None:
-            row = next((i for i, other in enumerate(ch_names) if same_electrode(name, other)), None)
+        if row is None and (called := rows_called(name, ch_names, plan)):
+            row = list(ch_names).index(called[0])
         if row is None:
             raise ChannelError(
                 "unknown_channels",

@@ -371,7 +371,7 @@ def _spans(signal: Signal, options: RepairOptions) -> list[Span]:
                 hint="--span START:STOP in seconds from the first sample",
             )
     spans = [
-        replace(s, ch_names=tuple(names[i] for i in masks.rows_of(s.ch_names, names, "a bad span")))
+        replace(s, ch_names=tuple(names[i] for i in masks.rows_of(s.ch_names, names, "a bad span", signal.plan)))
         for s in options.spans
     ]
     return [*spans, *masks.annotated(signal.annotations)] if options.use_annotations else spans
@@ -386,7 +386,7 @@ def _cells(
     # To whole samples of this rate: a sample of the recording lies in one, wherever rounding would put it.
     missing = [Span(np.floor(s.start * RATE) / RATE, np.ceil(s.stop * RATE) / RATE, s.ch_names) for s in missing]
     out = masks.span_tokens(missing, names, n_tokens, RATE, 0.0) | np.repeat(~real[:, None], n_tokens, axis=1)
-    out[masks.rows_of(throughout, names, "the list of bads")] = True
+    out[masks.rows_of(throughout, names, "the list of bads", signal.plan)] = True
     out |= masks.span_tokens(spans, names, n_tokens, RATE, options.overlap)
     for file in options.mask_files:
         out |= masks.file_tokens(file, names, signal.n_times, n_tokens, options.overlap)
