@@ -124,6 +124,27 @@ def test_channels_are_named_as_the_file_spells_them(desk, tmp_path):
     assert set(changed) == {"EEG T3-REF", "EEG F3-REF"}
 
 
+@pytest.mark.parametrize("command", [("repair",), ("upsample", "--channels", "Fp1")])
+def test_nothing_to_do_gives_a_copy_and_says_so(desk, tmp_path, capfd, command):
+    raw = synthetic_raw(20, 0, ch_names=NAMES, sfreq=200)
+    save_raw(raw, tmp_path / "clean_raw.fif")
+    model = ("--model", "zuna", "--checkpoint", desk / "tiny.safetensors", "--config", desk / "tiny.json")
+    words = (command[0], tmp_path / "clean_raw.fif", *model, *command[1:], "-o", tmp_path / "out_raw.fif")
+    assert main([str(word) for word in words]) == 0
+    said = capfd.readouterr()
+    words = "nothing was bad" if command == ("repair",) else "nothing was bad, and nothing was added"
+    assert said.out.endswith(f"raw.fif: {words}: the file is a copy\n")
+    assert "imputed" not in said.err
+    old, new = read(tmp_path / "clean_raw.fif"), read(tmp_path / "out_raw.fif")
+    assert np.array_equal(old.get_data(), new.get_data())
+    assert new.info["description"] == old.info["description"]
+
+
+def test_a_span_beyond_the_end_is_cut_and_said_so(desk, tmp_path, capfd):
+    assert run(desk, "repair", tmp_path / "cut_raw.fif", "--span", "19:30:Fp1") == 0
+    assert "note: span 19:30 was cut to 19-20 s, where the recording ends" in capfd.readouterr().err
+
+
 def test_a_montage_names_the_electrodes_to_add(desk, tmp_path):
     assert run(desk, "upsample", tmp_path / "up_raw.fif", "--montage", "10-20") == 0
     added = read(tmp_path / "up_raw.fif").ch_names[len(NAMES) :]

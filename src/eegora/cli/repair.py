@@ -33,7 +33,7 @@ NoiseSeed = Annotated[int, typer.Option(help="Seed of the sampler's noise.")]
 Draws = Annotated[
     int, typer.Option(min=1, help="Answers per segment: their mean, and beside it their standard deviation.")
 ]
-Filtered = Annotated[bool, typer.Option("--filtered", help="Write the model's version: its rate, filtered.")]
+Filtered = Annotated[bool, typer.Option("--filtered", help="Write the model's version: its rate, filtered, EEG alone.")]
 Like = Annotated[bool, typer.Option("--like-original", help="Do as the original does, its known defects included.")]
 
 
@@ -146,7 +146,7 @@ def _run(
             result.details.save_mask(save_mask)
     session.say_notes(result.details.windows, ready)
     left_out = result.left_out(raw)
-    for line in (*left_out_note(left_out), result.honesty):
+    for line in (*left_out_note(left_out), *([result.honesty] if result.annotations else ())):
         session.note(line)
     record = {
         "output": str(path),
@@ -163,6 +163,9 @@ def _run(
     told = f"{path}: {len(result.annotations)} stretches filled, {len(result.added)} channels added"
     if task == "upsample":
         told = f"{path}: {len(result.added)} channels added{_besides(result.besides)}"
+    if not result.annotations:
+        nothing = "nothing was bad" + (", and nothing was added" if task == "upsample" else "")
+        told = f"{path}: {nothing}: the file is {'the filtered recording' if filtered else 'a copy'}"
     session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))
 
 

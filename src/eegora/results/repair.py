@@ -116,8 +116,9 @@ class Repair:
                 channel["coord_frame"] = 4  # head
             raw.add_channels([new], force_update_info=True)
         raw.info["bads"] = [label for label in raw.info["bads"] if label not in self._healed(labels)]
-        told = (self.honesty, *left_out_note(self.left_out(like)), raw.info["description"])
-        raw.info["description"] = ". ".join(text for text in told if text)
+        filled = (self.honesty,) if self.annotations else ()
+        told = (*filled, *left_out_note(self.left_out(like)), raw.info["description"])
+        raw.info["description"] = ". ".join(text for text in told if text) or None
         return _annotated(raw, self.annotations, labels)
 
     def spread_to_raw(self, like: mne.io.BaseRaw, *, filtered: bool = False) -> mne.io.BaseRaw:

@@ -269,7 +269,8 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
         cells, asked = cells | odd, asked | odd
         scaled = scaled_segments(volts, bounds, cells, real, recording, options.statistics, options.scale)
     windows = to_windows(recording, bounds, cells, scaled)
-    notes = masks.widened([*spans, *missing], len(gap), RATE, options.overlap, recording.seconds)
+    notes = _cut_notes(options.spans, recording.seconds)
+    notes += masks.widened([*spans, *missing], len(gap), RATE, options.overlap, recording.seconds)
     windows = replace(windows, notes=(*windows.notes, *notes))
     filled = asked & ~gap.all(axis=1)
     full, spread = _answers(windows, bounds, scaled, filled, options, run)
@@ -375,6 +376,15 @@ def _spans(signal: Signal, options: RepairOptions) -> list[Span]:
         for s in options.spans
     ]
     return [*spans, *masks.annotated(signal.annotations)] if options.use_annotations else spans
+
+
+def _cut_notes(spans: tuple[Span, ...], seconds: float) -> tuple[str, ...]:
+    """Say which spans reach beyond the end."""
+    return tuple(
+        f"span {s.start:g}:{s.stop:g} was cut to {s.start:g}-{seconds:g} s, where the recording ends"
+        for s in spans
+        if s.stop > seconds + 0.5 / RATE
+    )
 
 
 def _cells(
