@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from eegora.whole import write_whole
 
 Way = Callable[[], Tensor]
 Pair = tuple[Way, Way]
@@ -241,9 +241,6 @@ def _write(path: Path | None, choice: Choice) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(number, "w") as file:
-            json.dump(asdict(choice), file)
-        Path(name).replace(path)
+        write_whole(path, lambda part: part.write_text(json.dumps(asdict(choice))))
     except OSError:
         return
