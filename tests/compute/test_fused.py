@@ -5,7 +5,7 @@ import torch
 
 from eegora import assembly, registry
 from eegora.compute import fused as module
-from eegora.compute.fused import fused
+from eegora.compute.fused import fused, part
 from eegora.compute.graphs import Graphs
 
 
@@ -52,6 +52,40 @@ def test_a_long_loop_is_not_compiled(monkeypatch):
     monkeypatch.setattr(module, "MOST", 3)
     with pytest.raises(RuntimeError, match="at most 3"), torch.inference_mode():
         fused(gelu_of, layer(), given())
+
+
+def step(network, x, shift):
+    return network(x) / 2 + shift
+
+
+def loop(network, inputs):
+    """A long function that calls one part over and over."""
+    x = inputs["x"]
+    for _ in range(5):
+        x = part(step, network, x, inputs["shift"])
+    return x
+
+
+def test_of_a_function_with_a_part_the_part_alone_is_compiled_once(monkeypatch):
+    seen = uncompiled(monkeypatch)
+    network = layer()
+    with torch.inference_mode():
+        run = fused(loop, network, given())
+        assert len(seen) == 1
+        assert torch.equal(run(network, given(2)), loop(network, given(2)))
+        assert len(seen) == 1
+    nodes = [node for node in seen[0][0].graph.nodes if node.op == "call_function"]
+    assert len(nodes) < 10  # of one step, not of five
+
+
+def test_a_part_runs_what_was_compiled_and_only_where_it_was_fused(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda graph, **options: lambda *values: graph(*values) + 1)
+    network = layer()
+    with torch.inference_mode():
+        plain = loop(network, given())
+        run = fused(loop, network, given())
+        assert (run(network, given()) - plain).abs().min() > 0.1
+        assert torch.equal(loop(network, given()), plain)
 
 
 def test_without_a_compiler_the_function_stays_and_the_reason_is_kept(monkeypatch):

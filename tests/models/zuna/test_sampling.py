@@ -5,6 +5,7 @@ import torch
 
 from eegora import assembly
 from eegora.checkpoints.synthetic import read_manifest
+from eegora.compute.fused import fused
 from eegora.errors import UsageError
 from eegora.models.zuna import folded, sampling
 from eegora.models.zuna.inference import CODE, trace
@@ -43,7 +44,8 @@ def test_the_folded_decoder_is_the_plain_one(name, cfg):
             if cfg != 1.0:
                 without = zuna.decoder(z, torch.zeros_like(latent), time, rotary)
                 plain = without + cfg * (plain - without)
-            found = folded.velocity(zuna.decoder, table, step, z, condition, cfg)
+            guidance = [] if cfg == 1.0 else [torch.tensor(cfg, dtype=z.dtype)]
+            found = folded.velocity(zuna.decoder, z, *table.step(step), *condition, *guidance)
             torch.testing.assert_close(found, plain, rtol=0, atol=1e-12)
 
 
@@ -62,6 +64,22 @@ def test_one_step_is_noise_minus_velocity(second):
     zuna, latent, rotary, z = state(second)
     found = sampling.sample(zuna.decoder, latent, rotary, z, steps=1, cfg=1.0)
     torch.testing.assert_close(found, z - zuna.decoder(z, latent, 1.0, rotary), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cfg", [1.0, 2.0])
+def test_where_it_is_compiled_one_step_is_and_serves_all(monkeypatch, second, cfg):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda graph, **options: compiled.append(graph) or graph)
+    zuna, latent, rotary, z = state(second)
+    settings = {"steps": 4, "cfg": cfg}
+
+    def run(network, inputs):
+        return sampling.sample(network.decoder, latent, rotary, inputs["z"], **settings)
+
+    with torch.inference_mode():
+        found = fused(run, zuna, {"z": z})(zuna, {"z": -z})
+        torch.testing.assert_close(found, run(zuna, {"z": -z}), rtol=0, atol=1e-12)
+    assert len(compiled) == 1
 
 
 def test_progress_is_told(second):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eegora.compute.device import widest_float
@@ -23,7 +23,7 @@ class Tables:
     ----------
     gains : Tensor, shape (K, 4 L + 1, D)
         Of all norms.
-    key_value : tuple of Tensor, one per layer, shape (K, latent + 1, 2 · inner)
+    key_value : Tensor, shape (K, L, latent + 1, 2 · inner)
         With y = G latent + g the condition and r its root mean square, cross-attention's keys and values are
         W diag(gain) (G latent + g) / r: a product of (latent, 1) with these few rows, divided by r.
     constant : Tensor, shape (K, L, D)
@@ -32,8 +32,12 @@ class Tables:
     """
 
     gains: Tensor
-    key_value: tuple[Tensor, ...]
+    key_value: Tensor
     constant: Tensor
+
+    def step(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the rows of one step."""
+        return self.gains[number], self.key_value[number], self.constant[number]
 
 
 def times_of(steps: int, device: torch.device) -> Tensor:
@@ -65,7 +69,7 @@ def _tables(decoder: Decoder, times: Tensor) -> Tables:
         rows = wide(layer.cross.kv(condition * gains[:, 4 * i + 1, None]))
         key_value.append(rows)
         constant.append(_constant(layer, rows[:, -1] * empty))
-    return Tables(gains, tuple(key_value), torch.stack(constant, dim=1))
+    return Tables(gains, torch.stack(key_value, dim=1), torch.stack(constant, dim=1))
 
 
 def _constant(layer: DecoderLayer, key_value: Tensor) -> Tensor:
@@ -77,51 +81,46 @@ def _constant(layer: DecoderLayer, key_value: Tensor) -> Tensor:
     return out
 
 
-@dataclass(frozen=True)
-class Condition:
-    """A latent as the tables want it.
+def conditioned(decoder: Decoder, latent: Tensor, rotary: Rotary) -> tuple[Tensor, Tensor, Tensor]:
+    """Prepare a latent (B, S, 32) once for all steps and layers.
+
+    Returns
+    -------
+    tuple of Tensor
+        The latent as the tables want it (B, S, latent + 1), with a one behind and over the root mean square of the condition
+        that it gives; cosines and sines of the tokens.
+    """
+    y = wide(decoder.condition(latent))
+    inverse = torch.rsqrt(y.square().mean(dim=-1, keepdim=True) + decoder.eps)
+    return F.pad(wide(latent), (0, 1), value=1.0) * inverse, *rotary
+
+
+def velocity(decoder: nn.Module, *given: Tensor) -> Tensor:
+    """Return the velocity of a state at one step of the grid: a function of tensors alone, which a device may compile.
 
     Parameters
     ----------
-    latent : Tensor, shape (B, S, latent + 1)
-        With a one behind, over the root mean square of the condition that it gives.
-    rotary : Rotary
+    decoder : Decoder
+    given : tuple of Tensor
+        The state z (B, S, 32); the step's rows of the three tables; a condition's three tensors; with guidance also its
+        strength c, without dimensions. The velocity is then v₀ + c (v - v₀), where v₀ is the velocity without a latent:
+        both run in one batch, and v₀ needs no cross-attention.
     """
-
-    latent: Tensor
-    rotary: Rotary
-
-
-def conditioned(decoder: Decoder, latent: Tensor, rotary: Rotary) -> Condition:
-    """Prepare a latent (B, S, 32) once for all steps and layers."""
-    y = wide(decoder.condition(latent))
-    inverse = torch.rsqrt(y.square().mean(dim=-1, keepdim=True) + decoder.eps)
-    return Condition(F.pad(wide(latent), (0, 1), value=1.0) * inverse, rotary)
-
-
-def velocity(
-    decoder: Decoder, table: Tables, step: int, z: Tensor, condition: Condition, cfg: float | Tensor
-) -> Tensor:
-    """Return the velocity of z (B, S, 32) at a step of the grid.
-
-    With ``cfg`` other than 1 it is v₀ + cfg (v - v₀), where v₀ is the velocity without a latent: both run in one batch,
-    and v₀ needs no cross-attention.
-    """
-    guided = isinstance(cfg, Tensor) or cfg != 1.0
-    gains = table.gains[step]
+    assert isinstance(decoder, Decoder)
+    z, gains, key_values, constant, latent, cos, sin, *cfg = given
+    rotary = (cos, sin)
     h = wide(decoder.embed(z))
-    h = torch.cat([h, h]) if guided else h
-    n_windows = len(z)
+    h = torch.cat([h, h]) if cfg else h
     for i, layer in enumerate(decoder.layers):
         assert isinstance(layer, DecoderLayer)
         own = gains[4 * i : 4 * i + 4]
-        key_value = (condition.latent @ table.key_value[i][step]).to(layer.cross.kv.weight.dtype)
-        seen = layer.look(h[:n_windows], key_value, own[0], condition.rotary)
-        if guided:
-            seen = torch.cat([seen, table.constant[step, i].to(seen.dtype).expand_as(seen)])
-        h = layer.mix(h + seen, own[2:], condition.rotary)
+        key_value = (latent @ key_values[i]).to(layer.cross.kv.weight.dtype)
+        seen = layer.look(h[: len(z)], key_value, own[0], rotary)
+        if cfg:
+            seen = torch.cat([seen, constant[i].to(seen.dtype).expand_as(seen)])
+        h = layer.mix(h + seen, own[2:], rotary)
     found: Tensor = wide(decoder.output(rms(h, gains[-1], decoder.eps)))
-    if guided:
+    if cfg:
         with_latent, without = found.chunk(2)
-        return without + cfg * (with_latent - without)
+        return without + cfg[0] * (with_latent - without)
     return found

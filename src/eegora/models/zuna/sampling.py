@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eegora.compute.fused import part
 from eegora.errors import UsageError
 from eegora.models.zuna import folded
 from eegora.models.zuna.network import Decoder, Rotary, wide
@@ -53,8 +54,9 @@ def sample(
     table = folded.tables(decoder, steps)
     condition = folded.conditioned(decoder, latent, rotary)
     z = wide(start)
+    guidance = [cfg] if isinstance(cfg, Tensor) else [] if cfg == 1.0 else [z.new_tensor(cfg)]
     for step in range(steps):
-        z = z - folded.velocity(decoder, table, step, z, condition, cfg) / steps
+        z = z - part(folded.velocity, decoder, z, *table.step(step), *condition, *guidance) / steps
         if watch is not None:
             watch(step + 1, steps)
     return z
