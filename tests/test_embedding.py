@@ -27,8 +27,7 @@ def raw():
 @pytest.fixture
 def in_pieces(monkeypatch):
     """Sizes at which a minute of EEG is a large recording, its windows go to a file, and results come in many groups."""
-    monkeypatch.setattr("eegora.stream.PIECE", 1 << 15)
-    monkeypatch.setattr("eegora.recipes.streamed.PIECE", 1 << 16)
+    monkeypatch.setattr("eegora.stream.PIECE", 1 << 16)
     monkeypatch.setattr("eegora.recipes.spill.SMALL", 1000)
     monkeypatch.setattr("eegora.compute.batching.PORTION", 1000)
     monkeypatch.setattr(embedding, "GROUP", 200_000)

@@ -98,12 +98,17 @@ class Stream:
 
     def pieces(self, room: Room | None = None) -> Iterator[tuple[int, Signal]]:
         """Yield all samples in order: where each piece starts, and the piece."""
-        step = max(1, PIECE // max(1, len(self.ch_names)))
+        step = times_in_a_piece(len(self.ch_names))
         for start in range(0, self.n_times, step):
             stop = min(start + step, self.n_times)
             yield start, self.read(start, stop)
             if room is not None:
                 room.tell(stop, self.n_times)
+
+
+def times_in_a_piece(n_channels: int) -> int:
+    """Return how many samples per channel a piece has."""
+    return max(1, PIECE // max(1, n_channels))
 
 
 def stretch(signal: Signal, start: int, stop: int) -> Signal:

@@ -12,8 +12,9 @@ import pytest
 from eegora.errors import ChannelError, EegoraError, RecordingError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.channel_steps import average_reference, derive, pick, zero
-from eegora.recipes.time_steps import cut, notch, resample, stretches
-from eegora.recipes.time_steps import filter as band_pass
+from eegora.recipes.filter_steps import filter as band_pass
+from eegora.recipes.filter_steps import notch, stretches
+from eegora.recipes.time_steps import cut, resample
 from eegora.recipes.value_steps import align, baseline, clip, divide, min_max, reject, scale, standardise, zscore
 from eegora.recordings.positions import head_position
 from eegora.signal import Annotation, Signal

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,12 @@ import pytest
 
 from eegora import registry
 from eegora.errors import EegoraError, RecordingError, UsageError
-from eegora.recipes import resample_blocks, spill, streamed
+from eegora.recipes import pieces, resample_blocks, spill, streamed
 from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.steps import STEPS
+from eegora.recipes.value_steps import align_blocks
 from eegora.signal import Annotation, Signal
-from eegora.stream import Room, Stream, stretch
+from eegora.stream import Room, Stream, chained, stretch
 from eegora.windows import Windows
 from tests.recipes.known import NINETEEN, ZUNA, ZUNA11
 from tests.recipes.test_steps import recording
@@ -29,8 +34,7 @@ GAPS = (Annotation(20.5, 3, "BAD_ACQ_SKIP"), Annotation(41, 0, "EDGE boundary"),
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes at which a minute of EEG is a large recording."""
     monkeypatch.setattr("eegora.stream.PIECE", 1 << 15)
-    monkeypatch.setattr(streamed, "PIECE", 1 << 15)
-    monkeypatch.setattr(streamed, "CHANNELS", 50_000)
+    monkeypatch.setattr(pieces, "CHANNELS", 50_000)
     monkeypatch.setattr(spill, "SMALL", 1000)
 
 
@@ -73,26 +77,35 @@ def test_every_recipe_in_pieces_is_the_recipe_in_memory(name: str, sfreq: float)
     if found is None or wanted is None:
         assert refused
         return
-    if whole := streamed.obstacle(recipe.steps):
-        assert found.notes[0] == f"held in memory as a whole: {whole} has no way to go in pieces"
-        found = replace(found, notes=found.notes[1:])
-    else:
-        assert isinstance(found.data, np.memmap)
+    assert isinstance(found.data, np.memmap)
     assert_same(found, wanted)
 
 
-def test_float64_of_the_pieces_is_that_of_the_whole_to_1e_12() -> None:
+CUTS = (Step("cut", {"seconds": 1.5, "every": 1.0}), Step("cut", {"seconds": 4.0, "tail": 32}))
+EXACT = ("standardise", "clip", "align")  # sums go on where they stopped, in the order of the samples
+
+
+def with_lines() -> Signal:
+    """Return a recording with 50 Hz on good channels, 80 Hz on the bad one, and a channel that is flat."""
     signal = long_one()
-    chain = ZUNA.steps[: [step.name for step in ZUNA.steps].index("cut")]
-    work = streamed._Work(Room())
-    stream = stream_of(signal)
-    state = signal
-    for step in chain:
-        stream = streamed._taken(stream, step, work)
-        state = streamed.STEPS[step.name].function(state, **step.options)
-    found = np.concatenate([piece.data for _, piece in stream.pieces()], axis=1)
-    np.testing.assert_allclose(found, state.data, rtol=0, atol=1e-12 * np.abs(state.data).max())
-    assert (stream.n_times, stream.sfreq) == (state.n_times, state.sfreq)
+    at = np.arange(signal.n_times) / signal.sfreq
+    signal.data[:] += 3e-5 * np.sin(2 * np.pi * 50.0 * at)
+    signal.data[signal.ch_names.index("C3")] += 1e-3 * np.sin(2 * np.pi * 80.0 * at)
+    signal.data[5] = 1e-4
+    return signal
+
+
+def at_the_cut(source: Signal | Stream, steps: Sequence[Step]) -> Signal:
+    """Return all of a recording before the cut, in float64."""
+    if isinstance(source, Signal):
+        for step in steps:
+            source = STEPS[step.name].function(source, **step.options)
+        return source
+    stream, _ = streamed._to_the_cut(source, (*steps, CUTS[0]), pieces.Work(Room()))
+    head = stream.head
+    whole = chained([piece for _, piece in stream.pieces()])
+    assert (stream.n_times, stream.sfreq) == (whole.n_times, whole.sfreq)
+    return replace(whole, notes=head.notes, not_undone=head.not_undone, annotations=head.annotations)
 
 
 @pytest.mark.parametrize(
@@ -100,21 +113,137 @@ def test_float64_of_the_pieces_is_that_of_the_whole_to_1e_12() -> None:
     [
         Step("filter", {"l_freq": 1.0, "h_freq": 40.0, "method": "iir"}),
         Step("resample", {"rate": 100.0, "method": "nearest"}),
-        Step("zscore", {"over": "global", "dtype": "float32", "ddof": 1, "eps": 1e-8}),
+        Step("zscore", {"over": "global", "ddof": 1, "eps": 1e-8}),
+        Step("zscore", {"over": "channel", "ddof": 1, "eps": 1e-8}),
         Step("notch", {"freqs": [50.0, 100.0]}),
         Step("notch", {"detect": True}),
         Step("clip", {"limit": 2e-5}),
+        Step("clip", {"limit": 1.0}),
+        Step("standardise", {"factor": 1e-2}),
     ],
     ids=lambda step: f"{step.name} {dict(step.options)}",
 )
-@pytest.mark.parametrize("behind_reference", [False, True])
-def test_steps_before_the_cut(step: Step, behind_reference: bool) -> None:
-    first = (Step("average_reference", {"over": "good"}),) * behind_reference
-    recipe = Recipe("one", (*first, step, Step("cut", {"seconds": 1.5, "every": 1.0})))
-    found = prepare(stream_of(long_one()), recipe)
-    if streamed.obstacle(recipe.steps):
-        found = replace(found, notes=found.notes[1:])
-    assert_same(found, prepare(long_one(), recipe), 1e-6 if "dtype" in step.options else 1e-12)
+@pytest.mark.parametrize("behind", [(), (Step("average_reference", {"over": "good"}), Step("filter", {"l_freq": 0.5}))])
+@pytest.mark.parametrize("piece", [1 << 13, 100_003])
+def test_steps_before_the_cut(
+    step: Step, behind: tuple[Step, ...], piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal = with_lines()
+    monkeypatch.setattr("eegora.stream.PIECE", piece)
+    wanted, found = at_the_cut(signal, [*behind, step]), at_the_cut(stream_of(signal), [*behind, step])
+    assert (found.notes, found.not_undone) == (wanted.notes, wanted.not_undone)
+    for ours, theirs in ((found.data, wanted.data), (found.to_volts(), wanted.to_volts())):
+        if step.name in EXACT and not behind:
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * np.abs(theirs).max())
+    for cut in CUTS:
+        recipe = Recipe("one", (*behind, step, cut))
+        assert_same(prepare(stream_of(signal), recipe), prepare(signal, recipe))
+
+
+def test_float64_of_the_pieces_is_that_of_the_whole_to_1e_12() -> None:
+    chain = ZUNA.steps[: streamed._place(ZUNA.steps)]
+    found, wanted = at_the_cut(stream_of(long_one()), chain), at_the_cut(long_one(), chain)
+    np.testing.assert_allclose(found.data, wanted.data, rtol=0, atol=1e-12 * np.abs(wanted.data).max())
+
+
+def test_lines_are_looked_for_in_good_channels_and_found_where_the_whole_has_them() -> None:
+    signal = replace(recording("Fp1 Fp2 C3", 71.3, 250.0), bads=("Fp2", "C3"))
+    at = np.arange(signal.n_times) / signal.sfreq
+    for row, hz in ((0, 50.0), (1, 80.0), (2, 80.0)):
+        signal.data[row] += 1e-3 * np.sin(2 * np.pi * hz * at)
+    found = at_the_cut(stream_of(signal), [Step("notch", {"detect": True})])
+    assert found.notes == ("line noise found at 49.99 Hz",)  # the nearest of the bins of 4096 samples
+
+
+def test_a_z_score_in_float32_is_that_of_the_whole_but_for_rounding() -> None:
+    for over in ("global", "channel"):
+        step = Step("zscore", {"over": over, "dtype": "float32"})
+        recipe = Recipe("one", (step, CUTS[0]))
+        assert_same(prepare(stream_of(long_one()), recipe), prepare(long_one(), recipe), 1e-6)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (Step("align"),),
+        (Step("standardise"), Step("align"), Step("min_max")),
+        (Step("clip", {"limit": 4e-5}), Step("baseline")),
+        (Step("reject", {"limit_uv": 95.0}), Step("align")),
+        (Step("clip", {"limit": 4e-5}), Step("baseline"), Step("reject", {"limit_uv": 41.0, "drop": False})),
+    ],
+    ids=lambda steps: " ".join(step.name for step in steps),
+)
+@pytest.mark.parametrize("piece", [1 << 12, 100_003, 1 << 23])
+def test_steps_behind_the_cut(steps: tuple[Step, ...], piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = long_one()
+    monkeypatch.setattr("eegora.stream.PIECE", piece)
+    for cut in CUTS:
+        recipe = Recipe("one", (cut, *steps))
+        wanted, found = prepare(signal, recipe), prepare(stream_of(signal), recipe)
+        np.testing.assert_array_equal(found.data, wanted.data)
+        assert_same(found, wanted)
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=["overlapping", "ragged"])
+def test_windows_aligned_in_pieces_are_those_of_the_session_to_the_bit(cut: Step) -> None:
+    windows = STEPS["cut"].function(long_one(), **cut.options)
+    wanted = STEPS["align"].function(windows)
+    for n in (1, 7, len(windows)):
+        parts = [windows.take(slice(first, first + n)) for first in range(0, len(windows), n)]
+        aligned = align_blocks(partial(iter, parts))
+        np.testing.assert_array_equal(np.concatenate([some.data for some in aligned()]), wanted.data)
+
+
+def test_channels_that_depend_on_each_other_are_refused_in_pieces_too() -> None:
+    recipe = Recipe("one", (Step("average_reference", {"over": "all"}), CUTS[0], Step("align")))
+    found, said = outcome(stream_of(long_one()), recipe)
+    assert (found, said) == outcome(long_one(), recipe)
+    assert "rank_deficient" in said
+
+
+def test_a_step_that_undoes_nothing_behind_a_moving_scale_is_refused_in_pieces_too() -> None:
+    for step in (Step("filter", {"l_freq": 1.0}), Step("resample", {"rate": 100.0})):
+        recipe = Recipe("one", (Step("standardise"), step, CUTS[0]))
+        assert outcome(stream_of(long_one()), recipe) == outcome(long_one(), recipe)
+        assert "standardise" in outcome(long_one(), recipe)[1]
+
+
+def test_pieces_may_be_read_in_any_order() -> None:
+    signal = with_lines()
+    wanted = STEPS["standardise"].function(signal).data
+    stream, _ = streamed._to_the_cut(stream_of(signal), (Step("standardise"), CUTS[0]), pieces.Work(Room()))
+    for start, stop in ((9000, 9500), (17, 40), (9100, 12000), (17_000, signal.n_times)):
+        np.testing.assert_array_equal(stream.read(start, stop).data, wanted[:, start:stop])
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (Step("notch", {"detect": True}), Step("zscore", {"over": "channel"}), CUTS[1]),
+        (Step("clip", {"limit": 2e-5}), Step("standardise"), CUTS[0]),
+        (CUTS[1], Step("clip", {"limit": 2e-5}), Step("align")),
+    ],
+    ids=["notch zscore", "clip standardise", "clip align"],
+)
+def test_nothing_holds_the_whole(steps: tuple[Step, ...]) -> None:
+    """What the source is asked for at a time, and what is allocated, are small shares of the recording."""
+    signal = recording(NAMES, 600.0, 250.0, annotations=GAPS)
+    stream, asked = stream_of(signal), list[int]()
+
+    def counted(start: int, stop: int) -> Signal:
+        asked.append(stop - start)
+        return stream.read(start, stop)
+
+    recipe, source = Recipe("one", steps), replace(stream, read=counted)
+    prepare(source, recipe)  # what is imported and cached on the way does not count
+    tracemalloc.start()
+    prepare(source, recipe, room=Room(way_back=False))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(asked) >= 3 * signal.n_times  # passes for what is to be found, and one to apply it, twice
+    assert max(asked) < signal.n_times / 20
+    assert peak < signal.data.nbytes / 3
 
 
 def test_windows_at_events_and_a_least_length_in_pieces() -> None:

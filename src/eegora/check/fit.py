@@ -251,9 +251,6 @@ def _size(look: Look, signal: Signal, attempt: Attempt) -> tuple[list[Finding], 
     size = f"{look.n_times * len(signal.ch_names) * 8 / 1e9:.3g} GB of samples"
     if look.n_times * len(signal.ch_names) * 8 <= LIMIT:
         return [], 0
-    if name := streamed.obstacle(steps):
-        sentence = f"{size} are held in memory as a whole, several times: {name} has no way to go in pieces"
-        return [Finding("warning", "size", sentence, "cut the recording, or a recipe without this step")], 0
     known = replace(signal, annotations=look.annotations)
     n_bytes, head = streamed.foreseen(known, look.n_times, steps, Room(way_back=False))
     sentence = f"{size} are worked through in pieces, with {n_bytes / 1e9:.3g} GB of temporary files (--temp)"

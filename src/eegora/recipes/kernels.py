@@ -111,14 +111,18 @@ def reflect(
     return extended
 
 
-def nearest_index(n_times: int, wanted: int) -> NDArray[np.intp]:
+def nearest_index(n_times: int, wanted: int, start: int = 0, stop: int | None = None) -> NDArray[np.intp]:
     """Return which of `n_times` samples each of `wanted` output samples takes (spec preprocessing.md, section 6.4).
+
+    Those from `start` to `stop`; default: all of them.
 
     Windows are counted in float32, as the original does; longer signals in float64, where float32 would skip samples.
     """
     kind = np.dtype(np.float32 if max(n_times, wanted) <= FLOAT32_TIMES else np.float64)
     ratio = np.array(n_times, kind) / np.array(wanted, kind)
-    index: NDArray[np.intp] = np.floor(np.arange(wanted).astype(kind) * ratio).astype(np.intp)
+    index: NDArray[np.intp] = np.floor(np.arange(start, wanted if stop is None else stop).astype(kind) * ratio).astype(
+        np.intp
+    )
     return np.minimum(index, n_times - 1)
 
 

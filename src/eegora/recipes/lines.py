@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from eegora.signal import Array
+from eegora.stream import times_in_a_piece
 
 
 def find_lines(data: Array, sfreq: float) -> tuple[float, ...]:
-    """Find narrow peaks in the median spectrum of channels.
+    """Find narrow peaks in the median spectrum of channels, shape (n_channels, n_times); else as `find_lines_in`."""
+    return find_lines_in(lambda start, stop: data[:, start:stop], len(data), data.shape[-1], sfreq)
+
+
+def find_lines_in(read: Callable[[int, int], Array], n_channels: int, n_times: int, sfreq: float) -> tuple[float, ...]:
+    """Find narrow peaks in the median spectrum of channels that are read piece by piece.
+
+    The segments of Welch's estimate do not overlap: each is read once, in order, and their sum is all that is kept.
 
     Parameters
     ----------
-    data : ndarray, shape (n_channels, n_times)
-        Good channels only.
+    read : callable
+        (start, stop) → these samples of the good channels.
+    n_channels, n_times : int
     sfreq : float
         Hz.
 
@@ -22,16 +33,22 @@ def find_lines(data: Array, sfreq: float) -> tuple[float, ...]:
     tuple of float
         Hz, ascending, at least 2 Hz apart; empty for fewer than 512 samples.
     """
-    if data.shape[-1] < 512 or not len(data):
+    top = min(sfreq / 2 - 1, 250.0)
+    if n_times < 512 or not n_channels or top <= 45.0:
         return ()
     from mne.time_frequency import psd_array_welch
     from scipy.signal import find_peaks, medfilt, peak_widths
 
-    n_fft = min(4096, data.shape[-1])
-    top = min(sfreq / 2 - 1, 250.0)
-    if top <= 45.0:
-        return ()
-    power, freqs = psd_array_welch(data, sfreq, fmin=45.0, fmax=top, n_fft=n_fft, verbose="error")
+    n_fft = min(4096, n_times)
+    n_segments = n_times // n_fft
+    many = max(1, times_in_a_piece(n_channels) // n_fft)
+    power: Array | float = 0.0
+    for first in range(0, n_segments, many):
+        data = read(first * n_fft, min(first + many, n_segments) * n_fft)
+        parts, freqs = psd_array_welch(data, sfreq, fmin=45.0, fmax=top, n_fft=n_fft, average=None, verbose="error")
+        for i in range(parts.shape[-1]):  # one by one: the same sum whatever the size of a piece
+            power = power + parts[..., i]
+    power = np.asarray(power / n_segments)
     level = 10 * np.log10(np.maximum(np.median(power, axis=0), np.finfo(float).tiny))
     step = float(freqs[1] - freqs[0])
     kernel = max(3, round(5 / step) | 1)

@@ -293,7 +293,7 @@ def prepare(
     from eegora.recipes.blocks import finite, in_blocks
     from eegora.recipes.fill import POLICIES
     from eegora.recipes.steps import STEPS
-    from eegora.recipes.undo import giving_up, noted
+    from eegora.recipes.undo import giving_up
 
     for option, value, known in (("missing", missing, POLICIES), ("unknown", unknown, UNKNOWN)):
         if value is not None and value not in known:
@@ -315,8 +315,6 @@ def prepare(
 
     n_before = 1 + [STEPS[step.name].where for step in steps].index("cut")
     behind = steps[n_before:]
-    if isinstance(source, Stream) and (name := streamed.obstacle(steps)):
-        source = noted(source.whole(), f"held in memory as a whole: {name} has no way to go in pieces")
     if isinstance(source, Stream):
         watch = None  # nothing is there to be shown
         windows = streamed.in_pieces(source, steps, run, room or Room())
@@ -326,7 +324,7 @@ def prepare(
             windows = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
         else:
             windows = _cut(source, lambda part: run(part, steps[:n_before]), _least_seconds(steps[:n_before]))
-        separable = watch is None and len(windows) and all(STEPS[step.name].per_window for step in behind)
+        separable = watch is None and len(windows) and all(STEPS[step.name].blocks is None for step in behind)
         windows = in_blocks(windows, lambda some: run(some, behind)) if separable else run(windows, behind)
         windows = finite(replace(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
     windows = replace(windows, notes=(*windows.notes, *_flat_notes(windows)))

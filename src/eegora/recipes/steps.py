@@ -8,15 +8,16 @@ from functools import cached_property
 from inspect import signature
 from typing import Any, Literal, get_type_hints
 
-from eegora.recipes import channel_steps, event_steps, time_steps, value_steps
+from eegora.recipes import channel_steps, event_steps, filter_steps, time_steps, value_steps
+from eegora.recipes.pieces import Blocks
+from eegora.stream import Stream
 
 Where = Literal["before", "after", "both", "cut"]
-Whole = Literal["sample", "channel", "recording"]
 
 
 @dataclass(frozen=True)
 class StepInfo:
-    """A step's function, and where in a recipe it may stand.
+    """A step's function, where in a recipe it may stand, and how it treats a recording that is not held.
 
     Parameters
     ----------
@@ -24,21 +25,18 @@ class StepInfo:
         (Signal or Windows, keyword options) → the same type; the cut makes Windows of a Signal.
     where : str
         ``before`` the cut (on the Signal), ``after`` it (on Windows), ``both``, or ``cut`` itself.
-    per_window : bool
-        Behind the cut, whether it treats each window on its own, so that `prepare` may hand over a few at a time.
-    whole : str
-        Before the cut, what it must have as a whole: ``sample`` (all channels at one time), ``channel`` (one over all
-        times) or ``recording``. Where the executor of large recordings knows a better way, it is in `streamed`.
-    summed : (measure, part, conclude), optional
-        Behind the cut, if only a sum over all windows is in the way of a few at a time: what to measure of each
-        window, what to do with some of them by their measures, and with all.
+    stream : callable, optional
+        Before the cut, on a recording that is read piece by piece: (Stream, Work, keyword options) → Stream.
+        Default: the function itself on each piece, as it treats every sample by itself.
+    blocks : callable, optional
+        Behind the cut, on windows that come a few at a time: (Blocks, keyword options) → Blocks.
+        Default: the function itself on each block, as it treats every window by itself.
     """
 
     function: Callable[..., Any]
     where: Where
-    per_window: bool = True
-    whole: Whole = "sample"
-    summed: tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]] | None = None
+    stream: Callable[..., Stream] | None = None
+    blocks: Callable[..., Blocks] | None = None
 
     @cached_property
     def options(self) -> Mapping[str, Any]:
@@ -63,24 +61,19 @@ STEPS: dict[str, StepInfo] = {
     "table_positions": StepInfo(channel_steps.table_positions, "both"),
     "average_reference": StepInfo(channel_steps.average_reference, "both"),
     "zero": StepInfo(channel_steps.zero, "both"),
-    "filter": StepInfo(time_steps.filter, "both", whole="channel"),
-    "notch": StepInfo(time_steps.notch, "both", whole="channel"),
-    "resample": StepInfo(time_steps.resample, "both", whole="channel"),
-    "require": StepInfo(time_steps.require, "before", whole="recording"),
+    "filter": StepInfo(filter_steps.filter, "both", filter_steps.filter_stream),
+    "notch": StepInfo(filter_steps.notch, "both", filter_steps.notch_stream),
+    "resample": StepInfo(time_steps.resample, "both", time_steps.resample_stream),
+    "require": StepInfo(time_steps.require, "before", time_steps.require_stream),
     "cut": StepInfo(time_steps.cut, "cut"),
     "cut_events": StepInfo(event_steps.cut_events, "cut"),
     "scale": StepInfo(value_steps.scale, "both"),
     "divide": StepInfo(value_steps.divide, "both"),
     "baseline": StepInfo(value_steps.baseline, "after"),
-    "zscore": StepInfo(value_steps.zscore, "both", whole="recording"),
-    "clip": StepInfo(value_steps.clip, "both", per_window=False, whole="recording"),
+    "zscore": StepInfo(value_steps.zscore, "both", value_steps.zscore_stream),
+    "clip": StepInfo(value_steps.clip, "both", value_steps.clip_stream, value_steps.clip_blocks),
     "min_max": StepInfo(value_steps.min_max, "after"),
-    "standardise": StepInfo(value_steps.standardise, "both", whole="channel"),
-    "align": StepInfo(value_steps.align, "after", per_window=False),
-    "reject": StepInfo(
-        value_steps.reject,
-        "after",
-        per_window=False,
-        summed=(value_steps.peaks, value_steps.parted, value_steps.of_large),
-    ),
+    "standardise": StepInfo(value_steps.standardise, "both", value_steps.standardise_stream),
+    "align": StepInfo(value_steps.align, "after", blocks=value_steps.align_blocks),
+    "reject": StepInfo(value_steps.reject, "after", blocks=value_steps.reject_blocks),
 }

@@ -1,11 +1,9 @@
-"""Steps along the time axis: filters, resampling and the cut into windows. The numbers are `kernels`' and MNE's; channels are `channel_steps`'."""
+"""Steps along the time axis: resampling and the cut into windows. Filters are `filter_steps`', the numbers `kernels`'."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import pairwise
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,96 +11,13 @@ from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes import kernels, resample_blocks
+from eegora.recipes.pieces import Work, by_channel, in_rows, of_rows, rows_of
 from eegora.recipes.undo import State, flagged, lossy, noted, through_time
-from eegora.signal import Annotation, Array, Signal
+from eegora.signal import Array, Signal
+from eegora.stream import Stream, chained, stretch
 from eegora.windows import Windows
 
 LONGER = "give a longer recording, or a shorter window"
-SPLITTERS = ("edge", "bad_acq_skip")
-
-
-def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = None, method: str = "fir") -> State:
-    """High-pass, low-pass or band-pass, as MNE's ``raw.filter`` does by default; each stretch between gaps on its own.
-
-    Parameters
-    ----------
-    state : Signal or Windows
-    l_freq, h_freq : float, optional
-        Pass-band edges in Hz.
-    method : str
-        ``fir``: zero phase, Hamming-windowed sinc. ``iir``: Butterworth, order 4, forward and backward, by MNE.
-
-    Raises
-    ------
-    RecordingError
-        ``bad_rate`` if an edge is not between 0 and half the sampling rate.
-    UsageError
-        ``bad_option`` if the edges leave no band between them, or there is no such method.
-    """
-    if method not in ("fir", "iir"):
-        raise UsageError("bad_option", f"filter method = '{method}' came, wanted fir or iir")
-    for option, edge in (("l_freq", l_freq), ("h_freq", h_freq)):
-        _check_edge(state, option, edge)
-    if l_freq is None and h_freq is None:
-        return state
-    if l_freq is not None and h_freq is not None and l_freq >= h_freq:
-        raise UsageError(
-            "bad_option",
-            f"filter l_freq = {l_freq:g} and h_freq = {h_freq:g} Hz leave nothing to pass",
-            hint="give l_freq below h_freq; notch takes bands out",
-        )
-    if method == "iir":
-        done = _filtered(state, "filter", partial(_butterworth, sfreq=state.sfreq, l_freq=l_freq, h_freq=h_freq))
-    else:
-        done = _fir(state, "filter", kernels.design(float(state.sfreq), l_freq, h_freq))
-    flat = constant(state.data)
-    if l_freq is None or not flat.any():
-        return done
-    # A high-pass leaves nothing of a constant; on a recording shorter than the filter the zeros beyond the reflection
-    # would make a slow wave of it, which a z-score then blows up to look like a signal.
-    return replace(done, data=np.where(flat[..., None], 0.0, done.data))
-
-
-def notch(state: State, *, freqs: float | Sequence[float] = (), detect: bool = False) -> State:
-    """Take out narrow lines, all with one FIR filter, as MNE's ``raw.notch_filter`` does by default.
-
-    Parameters
-    ----------
-    state : Signal or Windows
-    freqs : float or sequence of float
-        Hz. Nothing happens if there are none.
-    detect : bool
-        Look for lines in the spectrum of the good channels instead (before the cut only).
-
-    Raises
-    ------
-    RecordingError
-        ``bad_rate`` if a stop band reaches half the sampling rate; ``UsageError`` if two overlap.
-    """
-    lines = (float(freqs),) if isinstance(freqs, int | float) else tuple(sorted(map(float, freqs)))
-    if detect:
-        if isinstance(state, Windows):
-            raise UsageError(
-                "bad_recipe", "notch detect = true needs a continuous recording", hint="put it before the cut"
-            )
-        from eegora.recipes.lines import find_lines
-
-        good = [i for i, name in enumerate(state.ch_names) if name not in state.bads]
-        lines = find_lines(state.data[good], state.sfreq)
-        found = f"line noise found at {', '.join(f'{f:g}' for f in lines)} Hz" if lines else "no line noise found"
-        state = noted(state, found)
-    if not lines:
-        return state
-    edges = kernels.notch_edges(lines)
-    _check_edge(state, "freqs", edges[0][0])
-    _check_edge(state, "freqs", edges[-1][1])
-    if any(above >= below for (_, above), (below, _) in pairwise(edges)):
-        if not detect:
-            raise UsageError(
-                "bad_recipe", f"notch freqs {lines} stand too close for one filter", hint="use two notch steps"
-            )
-        lines = lines[:1]
-    return _fir(state, "notch", kernels.design_notch(float(state.sfreq), lines))
 
 
 def resample(
@@ -140,14 +55,7 @@ def resample(
     if (goal, wanted) == (state.sfreq, n_times):
         return state
     if method == "nearest":
-        index = kernels.nearest_index(n_times, wanted)
-        pick = partial(np.take, indices=index, axis=-1)
-        changed = replace(
-            state,
-            data=pick(state.data),
-            scale=state.scale if state.scale.shape[-1] == 1 else pick(state.scale),
-            shift=state.shift if state.shift.shape[-1] == 1 else pick(state.shift),
-        )
+        changed = _picked(state, kernels.nearest_index(n_times, wanted))
     elif resample_blocks.Grid(n_times, state.sfreq, goal).in_blocks:
         state = noted(state, resample_blocks.NOTE)
         changed = through_time(state, partial(resample_blocks.resample, sfreq=state.sfreq, rate=goal))
@@ -160,6 +68,58 @@ def resample(
         n_valid = np.minimum(np.rint(changed.n_valid * wanted / n_times).astype(np.int64), wanted)
         return lossy(replace(changed, missing=mask, n_valid=n_valid, sfreq=goal), "resample")
     return lossy(replace(changed, sfreq=goal), "resample")
+
+
+def resample_stream(stream: Stream, work: Work, **options: Any) -> Stream:
+    """Resample in pieces: one transform of each channel, by way of a file, or of each block where a channel is too long."""
+    aims = {name: options[name] for name in ("method", "truncate", "round_rate") if name in options}
+    head, goal, wanted = aim(stream.head, stream.n_times, options.get("rate"), options.get("samples"), **aims)
+    if (goal, wanted) == (stream.sfreq, stream.n_times):
+        return stream.told(*head.notes)
+    head = lossy(head, "resample", sfreq=goal)
+    if aims.get("method") == "nearest":
+        return _nearest_stream(stream, head, wanted)
+    grid = resample_blocks.Grid(stream.n_times, stream.sfreq, goal)
+    if not grid.in_blocks:
+        return by_channel(stream, work, head, partial(resample, **options), wanted)
+    n_shift, head = in_rows(stream.head, noted(head, resample_blocks.NOTE))
+    size = round(resample_blocks.BLOCK_S * goal)
+
+    def rows(start: int, stop: int) -> Array:
+        return rows_of(stream.read(start, stop), n_shift)
+
+    @lru_cache(maxsize=2)
+    def block(number: int) -> Signal:
+        first = number * size
+        made = resample_blocks.block(rows, grid, first, min(first + size, wanted), resample_blocks.BLOCK_S)
+        return of_rows(head, made, n_shift)
+
+    def read(start: int, stop: int) -> Signal:
+        numbers = range(start // size, (stop - 1) // size + 1)
+        return chained([stretch(block(k), max(start - k * size, 0), min(stop - k * size, size)) for k in numbers])
+
+    return Stream(head, wanted, read)
+
+
+def _nearest_stream(stream: Stream, head: Signal, wanted: int) -> Stream:
+    """Pick samples in pieces: those that an output sample takes are where they are."""
+
+    def read(start: int, stop: int) -> Signal:
+        index = kernels.nearest_index(stream.n_times, wanted, start, stop)
+        first = int(index[0])
+        part = stream.read(first, int(index[-1]) + 1)
+        return replace(_picked(part, index - first), sfreq=head.sfreq, not_undone=head.not_undone)
+
+    return Stream(head, wanted, read)
+
+
+def _picked(state: State, index: NDArray[np.intp]) -> State:
+    """Return some samples of data, scale and shift."""
+
+    def pick(values: Array) -> Array:
+        return values if values.shape[-1] == 1 else np.take(values, index, axis=-1)
+
+    return replace(state, data=np.take(state.data, index, axis=-1), scale=pick(state.scale), shift=pick(state.shift))
 
 
 def aim(
@@ -197,6 +157,12 @@ def require(signal: Signal, *, seconds: float) -> Signal:
     """Refuse recordings shorter than `seconds`, as some training sets left them out."""
     check_seconds(signal.name, signal.seconds, seconds)
     return signal
+
+
+def require_stream(stream: Stream, work: Work, *, seconds: float) -> Stream:
+    """Refuse what is too short before any of it is read."""
+    check_seconds(stream.head.name, stream.seconds, seconds)
+    return stream
 
 
 def check_seconds(name: str, found: float, wanted: float) -> None:
@@ -342,76 +308,6 @@ def without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) ->
         )
     kept = windows.take([i for i in range(len(windows)) if i not in drop])
     return noted(kept, f"{len(drop)} of {len(windows)} windows dropped, they overlap {reasons}")
-
-
-def constant(data: Array) -> NDArray[np.bool_]:
-    """Say which rows never change, shape (…, n_channels): two samples that differ spare the look at the others."""
-    flat: NDArray[np.bool_] = data[..., 0] == data[..., data.shape[-1] // 2]
-    if flat.any():
-        flat = data.max(-1) == data.min(-1)
-    return flat
-
-
-def stretches(n_times: int, sfreq: float, annotations: Sequence[Annotation]) -> list[tuple[int, int]]:
-    """Return the parts (start, stop) between gaps and edges, in samples, that a filter treats one by one."""
-    breaks = sorted(
-        (round(a.onset * sfreq), round((a.onset + a.duration) * sfreq))
-        for a in annotations
-        if a.text.lower().startswith(SPLITTERS)
-    )
-    parts, at = [], 0
-    for start, stop in breaks:
-        if min(start, n_times) > at:
-            parts.append((at, min(start, n_times)))
-        at = max(at, stop)
-    return [*parts, (at, n_times)] if at < n_times else parts
-
-
-def _fir(state: State, step: str, taps: Array) -> State:
-    state = noted(state, *distorted(step, len(taps), _parts(state)))
-    return _filtered(state, step, partial(kernels.convolve, taps=taps))
-
-
-def distorted(step: str, n_taps: int, parts: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """Say it if a filter is longer than one of the stretches that it treats."""
-    shortest = min((b - a for a, b in parts), default=n_taps)
-    told = f"{step} of {n_taps} taps on {shortest} samples: the ends are likely distorted"
-    return (told,) if n_taps > shortest else ()
-
-
-def _filtered(state: State, step: str, convert: Callable[[Array], Array]) -> State:
-    parts = _parts(state)
-    if parts == [(0, state.data.shape[-1])]:
-        return lossy(through_time(state, convert), step)
-
-    def by_part(values: Array) -> Array:
-        out = values.copy()
-        for start, stop in parts:
-            out[..., start:stop] = convert(values[..., start:stop])
-        return out
-
-    return lossy(through_time(state, by_part), step)
-
-
-def _parts(state: Signal | Windows) -> list[tuple[int, int]]:
-    if isinstance(state, Windows):
-        return [(0, state.data.shape[-1])]
-    return stretches(state.n_times, state.sfreq, state.annotations)
-
-
-def _butterworth(data: Array, *, sfreq: float, l_freq: float | None, h_freq: float | None) -> Array:
-    import mne
-
-    return np.asarray(mne.filter.filter_data(data, sfreq, l_freq, h_freq, method="iir", verbose="error"))
-
-
-def _check_edge(state: Signal | Windows, option: str, edge: float | None) -> None:
-    if edge is not None and not 0 < edge < state.sfreq / 2:
-        raise RecordingError(
-            "bad_rate",
-            f"{state.name}: {option} = {edge:g} Hz came, wanted between 0 and {state.sfreq / 2:g} Hz, half of the sampling rate",
-            hint=f"set the option {option} lower, or give a recording with a higher rate",
-        )
 
 
 def _too_short(state: Signal | Windows, wanted: str) -> RecordingError:

@@ -54,7 +54,7 @@ def rescaled(state: State, data: Array, factor: Array | float, offset: Array | f
 
 def lossy(state: State, step: str, **changes: Any) -> State:
     """Return `state` changed by a step that the way back to volts does not undo."""
-    return replace(state, not_undone=(*state.not_undone, step), **changes)
+    return replace(state, not_undone=tuple(dict.fromkeys((*state.not_undone, step))), **changes)
 
 
 def through_time(state: State, convert: Callable[[Array], Array]) -> State:
@@ -62,17 +62,22 @@ def through_time(state: State, convert: Callable[[Array], Array]) -> State:
 
     Volts are then what the operation makes of volts, whatever unit and reference the data have.
     """
+    one_scale(state)
+    state = merged(state)
+    shift: Array = state.shift
+    if shift.any():
+        shift = convert(np.ascontiguousarray(np.broadcast_to(shift, (*shift.shape[:-1], state.data.shape[-1]))))
+    return replace(state, data=convert(state.data), shift=shift)
+
+
+def one_scale(state: Signal | Windows) -> None:
+    """Refuse what has another scale at every sample: no filter is undone in it."""
     if state.scale.shape[-1] != 1:
         raise UsageError(
             "bad_recipe",
             "a filter or an FFT resampling stands behind a step whose scale changes with time (standardise)",
             hint="move it before that step",
         )
-    state = merged(state)
-    shift: Array = state.shift
-    if shift.any():
-        shift = convert(np.ascontiguousarray(np.broadcast_to(shift, (*shift.shape[:-1], state.data.shape[-1]))))
-    return replace(state, data=convert(state.data), shift=shift)
 
 
 def merged(state: State) -> State:

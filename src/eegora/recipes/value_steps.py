@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
+from eegora.recipes.pieces import Blocks, Work
 from eegora.recipes.undo import State, flagged, lossy, noted, rescaled, spare, valid
 from eegora.recordings.units import per_volt
 from eegora.signal import Array, Signal
+from eegora.stream import Stream, chained, stretch, times_in_a_piece
 from eegora.windows import Windows
 
 ROUNDING = 2.0**-53  # of a number in float64
@@ -63,11 +69,7 @@ def zscore(state: State, *, over: str, ddof: int = 0, eps: float = 0.0, dtype: s
     RecordingError
         ``constant_data`` if nothing varies at all.
     """
-    places = ("global", "channel") if isinstance(state, Signal) else ("window", "segment")
-    if over not in places:
-        raise UsageError("bad_recipe", f"zscore over = '{over}' came, wanted here {' or '.join(places)}")
-    if dtype not in ("float32", "float64"):
-        raise UsageError("bad_option", f"zscore dtype = '{dtype}' came, wanted float32 or float64")
+    _check_zscore(over, ("global", "channel") if isinstance(state, Signal) else ("window", "segment"), dtype)
     data = np.asarray(state.data, dtype=dtype)
     if isinstance(state, Signal) and over == "global":
         return _global(state, data, ddof, eps)
@@ -75,7 +77,42 @@ def zscore(state: State, *, over: str, ddof: int = 0, eps: float = 0.0, dtype: s
     # Sums in float64 even when the rest is float32: a mean that is off by a bit would become visible through 1/eps.
     mean = data.mean(axis=-1, keepdims=True, dtype=np.float64, where=inside)
     deviation = data.std(axis=-1, keepdims=True, dtype=np.float64, ddof=ddof, where=inside)
-    flat = _flat(data, mean, deviation, inside)
+    return _by_row(state, data, mean, deviation, _flat(data, mean, deviation, inside), eps)
+
+
+def zscore_stream(
+    stream: Stream, work: Work, *, over: str, ddof: int = 0, eps: float = 0.0, dtype: str = "float64"
+) -> Stream:
+    """Take the z-score of a recording in pieces: a pass for means and deviations, then as it is read."""
+    _check_zscore(over, ("global", "channel"), dtype)
+
+    def values(part: Signal) -> Array:
+        return np.asarray(part.data, dtype=dtype)
+
+    def seen() -> Iterator[Array]:
+        for start, piece in stream.pieces(work.room):
+            whose = replace(piece, annotations=stream.head.annotations)
+            yield counted(whose, values(piece), start) if over == "global" else values(piece)
+
+    if over == "global":
+        # Any level but 0 as a guess: steps behind it see that there is something to bring back.
+        mean, deviation = work.learned(lambda: _global_moments(stream.head, seen(), ddof), (1.0, 1.0))
+        return stream.map(lambda part: scored(part, values(part), mean, deviation, eps))
+    one: Array = np.ones((len(stream.ch_names), 1))
+    guess = one, one, np.zeros(one.shape, np.bool_)
+    centre, spread, flat = work.learned(lambda: _row_moments(seen(), ddof), guess)
+    return stream.map(lambda part: _by_row(part, values(part), centre, spread, flat, eps))
+
+
+def _check_zscore(over: str, places: tuple[str, ...], dtype: str) -> None:
+    if over not in places:
+        raise UsageError("bad_recipe", f"zscore over = '{over}' came, wanted here {' or '.join(places)}")
+    if dtype not in ("float32", "float64"):
+        raise UsageError("bad_option", f"zscore dtype = '{dtype}' came, wanted float32 or float64")
+
+
+def _by_row(state: State, data: Array, mean: Array, deviation: Array, flat: NDArray[np.bool_], eps: float) -> State:
+    """Return rows less their own means and over their own deviations; flat ones become 0."""
     divisor = np.where(flat & (deviation + eps == 0), 1.0, deviation + eps).astype(data.dtype)
     centre = mean.astype(data.dtype)
     scored = (data - centre) / divisor
@@ -86,11 +123,32 @@ def zscore(state: State, *, over: str, ddof: int = 0, eps: float = 0.0, dtype: s
 
 def clip(state: State, *, limit: float) -> State:
     """Limit the data to ± `limit`; the way back to volts loses what was beyond."""
-    beyond = int(np.count_nonzero(np.abs(state.data) > limit))
-    if not beyond:
+    return _clipped(state, limit, _beyond(state.data, limit), state.data.size)
+
+
+def clip_stream(stream: Stream, work: Work, *, limit: float) -> Stream:
+    """Limit a recording in pieces; a pass counts before, because what is lost has to be said of every window."""
+    n_beyond = work.learned(lambda: sum(_beyond(piece.data, limit) for _, piece in stream.pieces(work.room)), 0)
+    return stream.map(lambda part: _clipped(part, limit, n_beyond, stream.n_times * len(stream.ch_names)))
+
+
+def clip_blocks(blocks: Blocks, *, limit: float) -> Blocks:
+    """Limit windows a few at a time, after a pass that counts."""
+    counts = [(_beyond(some.data, limit), some.data.size) for some in blocks()]
+    n_beyond, n = map(sum, zip(*counts, strict=True))
+    return lambda: (_clipped(some, limit, n_beyond, n) for some in blocks())
+
+
+def _beyond(data: Array, limit: float) -> int:
+    return int(np.count_nonzero(np.abs(data) > limit))
+
+
+def _clipped(state: State, limit: float, n_beyond: int, n: int) -> State:
+    """Return limited data, if any of all `n` is beyond."""
+    if not n_beyond:
         return state
     changed = lossy(state, "clip", data=np.clip(state.data, -limit, limit))
-    return noted(changed, f"{beyond} of {state.data.size} values were beyond ±{limit:g} and clipped")
+    return noted(changed, f"{n_beyond} of {n} values were beyond ±{limit:g} and clipped")
 
 
 def min_max(windows: Windows) -> Windows:
@@ -113,17 +171,70 @@ def standardise(state: State, *, factor: float = 1e-3, eps: float = 1e-4) -> Sta
     eps : float
         Least deviation to divide by, in the data's unit.
     """
+    start = np.zeros((2, *state.data.shape[:-1], 1))
+    return _standardised(state, 0, start, factor, eps)[0]
+
+
+def standardise_stream(stream: Stream, work: Work, *, factor: float = 1e-3, eps: float = 1e-4) -> Stream:
+    """Standardise a recording in pieces: what the moving means hold is kept every quarter of a piece."""
+    rows = np.ones((len(stream.ch_names), 2))
+    head = replace(stream.head, scale=stream.head.scale * rows, shift=stream.head.shift * rows)
+    every = max(1, times_in_a_piece(len(rows)) // 4)
+    # Before sample 0, every, 2 every …, as far as the recording was read.
+    states: list[Array] = [np.zeros((2, len(rows), 1))]
+
+    def passed(start: int, stop: int) -> list[Signal]:
+        """Run over samples from one at which a state is known."""
+        chunk, state, parts = stream.read(start, stop), states[start // every], []
+        for at in range(start, stop, every):
+            some = stretch(chunk, at - start, min(at + every, stop) - start)
+            part, state = _standardised(some, at, state, factor, eps)
+            parts.append(part)
+            if at + every <= stop and at // every + 1 == len(states):
+                states.append(state)
+        return parts
+
+    def read(start: int, stop: int) -> Signal:
+        while len(states) <= start // every:  # windows in between were not wanted
+            last = (len(states) - 1) * every
+            passed(last, last + every)
+        begin = start // every * every
+        return stretch(chained(passed(begin, stop)), start - begin, stop - begin)
+
+    return Stream(head, stream.n_times, read)
+
+
+def _standardised(state: State, start: int, held: Array, factor: float, eps: float) -> tuple[State, Array]:
+    """Standardise samples from `start` on.
+
+    Parameters
+    ----------
+    state : Signal or Windows
+    start : int
+    held : ndarray, shape (2, …, n_channels, 1)
+        What the moving mean and the moving square hold of the samples before.
+    factor, eps : float
+
+    Returns
+    -------
+    state : Signal or Windows
+    held : ndarray
+        For the samples behind.
+    """
     from scipy.signal import lfilter
 
-    weights = (1 - (1 - factor) ** np.arange(1, state.data.shape[-1] + 1)) / factor
+    weights = (1 - (1 - factor) ** np.arange(start + 1, start + 1 + state.data.shape[-1])) / factor
 
-    def moving(values: Array) -> Array:
-        return np.asarray(lfilter([1.0], [1.0, factor - 1.0], values, axis=-1) / weights)
+    def moving(values: Array, before: Array) -> tuple[Array, Array]:
+        sums, after = lfilter([1.0], [1.0, factor - 1.0], values, axis=-1, zi=before)
+        return np.asarray(sums / weights), after
 
-    mean = moving(state.data)
+    mean, first = moving(state.data, held[0])
     rest = state.data - mean
-    deviation = np.maximum(np.sqrt(moving(rest**2)), eps)
-    return rescaled(state, rest / deviation, deviation, mean)
+    square, second = moving(rest**2, held[1])
+    deviation = np.maximum(np.sqrt(square), eps)
+    shift = state.shift + state.scale * mean
+    return replace(state, data=rest / deviation, scale=state.scale * deviation, shift=shift), np.stack([first, second])
 
 
 def align(windows: Windows) -> Windows:
@@ -136,15 +247,37 @@ def align(windows: Windows) -> Windows:
     RecordingError
         ``rank_deficient`` if channels depend on each other, as they do behind an average reference.
     """
-    spread = np.mean(windows.data @ windows.data.swapaxes(1, 2), axis=0)
-    values, vectors = np.linalg.eigh(spread)
+    return _mixed(windows, _whitening([windows]))
+
+
+def align_blocks(blocks: Blocks) -> Blocks:
+    """Align windows a few at a time: a pass for R, and one to apply it."""
+    matrix = _whitening(blocks())
+    return lambda: (_mixed(some, matrix) for some in blocks())
+
+
+def _whitening(parts: Iterable[Windows]) -> Array:
+    """Return R^(-1/2) of all windows, shape (n_channels, n_channels)."""
+    total: Array | float = 0.0
+    n = 0
+    for some in parts:
+        n += len(some)
+        for window in some.data:  # one by one: the same sum whatever the size of a block
+            total = total + window @ window.T
+    if n == 0:
+        return np.eye(len(some.ch_names))
+    values, vectors = np.linalg.eigh(total / n)
     if values[0] <= 1e-12 * values[-1]:
         raise RecordingError(
             "rank_deficient",
-            f"{windows.name}: its channels depend on each other, alignment needs independent ones",
+            f"{some.name}: its channels depend on each other, alignment needs independent ones",
             hint="align before the average reference, without flat or doubled channels",
         )
-    matrix = (vectors / np.sqrt(values)) @ vectors.T
+    return np.asarray((vectors / np.sqrt(values)) @ vectors.T)
+
+
+def _mixed(windows: Windows, matrix: Array) -> Windows:
+    """Return windows whose channels are mixed; no way leads back."""
     one = np.ones((1, 1, 1))
     return lossy(windows, "align", data=matrix @ windows.data, scale=one, shift=0 * one, level=0 * one)
 
@@ -157,16 +290,29 @@ def reject(windows: Windows, *, limit_uv: float, drop: bool = True) -> Windows:
     RecordingError
         ``no_windows`` if none is left.
     """
-    peak = peaks(windows)
-    return of_large(parted(windows, peak, limit_uv, drop), peak, limit_uv, drop)
+    peak = _peaks(windows)
+    return _of_large(_parted(windows, peak, limit_uv, drop), peak, limit_uv, drop)
 
 
-def peaks(windows: Windows) -> Array:
+def reject_blocks(blocks: Blocks, *, limit_uv: float, drop: bool = True) -> Blocks:
+    """Drop windows a few at a time; a last block without windows says how many."""
+
+    def parted() -> Iterator[Windows]:
+        found: list[Array] = []
+        for some in blocks():
+            found.append(_peaks(some))
+            yield _parted(some, found[-1], limit_uv, drop)
+        yield _of_large(some.take(slice(0)), np.concatenate(found), limit_uv, drop)
+
+    return parted
+
+
+def _peaks(windows: Windows) -> Array:
     """Return the largest amplitude of each window, µV, shape (n_windows,)."""
     return np.asarray(np.abs(np.where(valid(windows), windows.to_volts(), 0.0)).max(axis=(1, 2)) * 1e6)
 
 
-def parted(windows: Windows, peak: Array, limit_uv: float, drop: bool = True) -> Windows:
+def _parted(windows: Windows, peak: Array, limit_uv: float, drop: bool = True) -> Windows:
     """Drop or flag the windows that reach a limit; perhaps none is left."""
     large = np.flatnonzero(peak >= limit_uv)
     if not drop:
@@ -174,10 +320,10 @@ def parted(windows: Windows, peak: Array, limit_uv: float, drop: bool = True) ->
     return windows.take(np.flatnonzero(peak < limit_uv)) if len(large) else windows
 
 
-def of_large(windows: Windows, peak: Array, limit_uv: float, drop: bool = True) -> Windows:
+def _of_large(windows: Windows, peak: Array, limit_uv: float, drop: bool = True) -> Windows:
     """Say of all windows how many reached a limit; their peaks are those from before any was dropped."""
     n = int(np.count_nonzero(peak >= limit_uv))
-    if drop and not len(windows):
+    if drop and n == len(peak):
         raise RecordingError(
             "no_windows",
             f"{windows.name}: all {len(peak)} windows reach {limit_uv:g} µV (least peak {peak.min():.4g} µV)",
@@ -196,6 +342,44 @@ def _global(signal: Signal, data: Array, ddof: int, eps: float) -> Signal:
         raise nothing_to_score(signal)
     mean = float(some.mean(dtype=np.float64))
     return scored(signal, data, mean, varying(signal, mean, _deviation(some, mean, ddof)), eps)
+
+
+def _global_moments(head: Signal, seen: Iterable[Array], ddof: int) -> tuple[float, float]:
+    """Return mean and deviation of all values."""
+    n, mean, squares = _merged(seen, None)
+    if not n:
+        raise nothing_to_score(head)
+    return float(mean), varying(head, float(mean), float(np.sqrt(squares / (n - ddof))))
+
+
+def _row_moments(seen: Iterable[Array], ddof: int) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return mean and deviation of each row, and which rows never change, all of shape (n_channels, 1)."""
+    low, high = np.inf, -np.inf
+
+    def watched() -> Iterator[Array]:
+        nonlocal low, high
+        for some in seen:
+            low = np.minimum(low, some.min(axis=-1, keepdims=True))
+            high = np.maximum(high, some.max(axis=-1, keepdims=True))
+            yield some
+
+    n, mean, squares = _merged(watched(), -1)
+    return mean, np.sqrt(squares / (n - ddof)), np.asarray(low == high)
+
+
+def _merged(seen: Iterable[Array], axis: int | None) -> tuple[int, Any, Any]:
+    """Return number, mean and squares about the mean, merged piece by piece (Chan), in float64."""
+    n, mean, squares = 0, np.float64(0), np.float64(0)
+    for some in seen:
+        if not some.size:
+            continue
+        here = some.size if axis is None else some.shape[axis]
+        own = some.mean(axis=axis, keepdims=axis is not None, dtype=np.float64)
+        rest = np.square(np.subtract(some, own, dtype=np.float64)).sum(axis=axis, keepdims=axis is not None)
+        squares = squares + rest + (own - mean) ** 2 * (n * here / (n + here))
+        mean = mean + (own - mean) * (here / (n + here))
+        n += here
+    return n, mean, squares
 
 
 def scored(signal: Signal, data: Array, mean: float, deviation: float, eps: float) -> Signal:
