@@ -95,12 +95,31 @@ def test_upsample_says_what_it_fills_besides(desk, tmp_path, capfd):
     told = capfd.readouterr().out
     assert "2 channels added; filled besides: O2 throughout, all channels 8-9 s" in told
     assert run(desk, "upsample", tmp_path / "without_raw.fif", "--channels", "AF3,Pz", "--no-annotations") == 0
-    assert capfd.readouterr().out.endswith("2 channels added; filled besides: O2 throughout\n")
+    assert capfd.readouterr().out.endswith("2 channels added; filled besides: O2 throughout; UNTRAINED\n")
     old, new = read(desk / "rec_raw.fif"), read(tmp_path / "without_raw.fif")
     good = [name for name in NAMES if name != "O2"]
     assert np.array_equal(old.get_data(good), new.get_data(good))
     assert main(["upsample", "--help"]) == 0
     assert "fill its bad channels" in " ".join(capfd.readouterr().out.split())
+
+
+def test_an_electrode_that_is_there_is_not_added_and_said_so(desk, tmp_path, capfd):
+    assert run(desk, "upsample", tmp_path / "up_raw.fif", "--channels", "AF3,fp1,Cz,C3", "--no-annotations") == 0
+    said = capfd.readouterr()
+    assert "note: not added, for they are in the recording: fp1, C3; --bads fills a channel that is there\n" in said.err
+    assert "2 channels added; filled besides: O2" in said.out
+    assert read(tmp_path / "up_raw.fif").ch_names == [*NAMES, "AF3", "Cz"]
+    assert run(desk, "upsample", tmp_path / "one_raw.fif", "--channels", "AF3") == 0
+    said = capfd.readouterr()
+    assert "1 channel added;" in said.out
+    assert "not added" not in said.err
+
+
+@pytest.mark.parametrize(("spans", "told"), [(("6:7",), "1 stretch filled"), (("6:7", "9:10"), "2 stretches filled")])
+def test_stretches_are_counted_in_words(desk, tmp_path, capfd, spans, told):
+    raw = synthetic_raw(20, 0, ch_names=NAMES, sfreq=200)
+    assert repaired(desk, tmp_path, raw, *(word for span in spans for word in ("--span", span))) == 0
+    assert f": {told}; UNTRAINED\n" in capfd.readouterr().out
 
 
 def test_an_electrode_is_not_added_under_its_other_name(desk, tmp_path, capfd):
@@ -133,7 +152,7 @@ def test_nothing_to_do_gives_a_copy_and_says_so(desk, tmp_path, capfd, command):
     assert main([str(word) for word in words]) == 0
     said = capfd.readouterr()
     words = "nothing was bad" if command == ("repair",) else "nothing was bad, and nothing was added"
-    assert said.out.endswith(f"raw.fif: {words}: the file is a copy\n")
+    assert said.out.endswith(f"raw.fif: {words}: the file is a copy; UNTRAINED\n")
     assert "imputed" not in said.err
     old, new = read(tmp_path / "clean_raw.fif"), read(tmp_path / "out_raw.fif")
     assert np.array_equal(old.get_data(), new.get_data())

@@ -8,21 +8,23 @@ from functools import cached_property
 from html import escape
 from typing import Any, Literal
 
-Action = Literal["kept", "renamed", "re-referenced", "derived", "filled", "dropped"]
+Action = Literal["kept", "renamed", "re-referenced", "derived", "filled", "dropped", "missing"]
+ORDER: tuple[Action, ...] = ("kept", "renamed", "re-referenced", "derived", "filled", "dropped", "missing")
 
 
 @dataclass(frozen=True)
 class ChannelUse:
-    """One row of the model's input, or one channel of the recording that does not reach it.
+    """One row of the model's input, one channel of the recording that does not reach it, or one that the model goes without.
 
     Parameters
     ----------
     action : str
-        ``kept``, ``renamed``, ``re-referenced``, ``derived``, ``filled`` or ``dropped``.
+        ``kept``, ``renamed``, ``re-referenced``, ``derived``, ``filled``, ``dropped``, or ``missing``: the recipe names it,
+        the recording lacks it, and the model does without.
     row : str or None
-        Name of the row in the model's input; None if dropped.
+        Name of the row in the model's input; None if dropped or missing.
     sources : tuple of str
-        Labels in the recording that it comes from, as the file spells them.
+        Labels in the recording that it comes from, as the file spells them; of a missing one the recipe's name.
     reason : str
         Why, in a few words.
     """
@@ -73,8 +75,7 @@ class ChannelPlan:
 
     def counts(self) -> dict[str, int]:
         """Return how many entries each action has, in a fixed order."""
-        order = ("kept", "renamed", "re-referenced", "derived", "filled", "dropped")
-        return {a: n for a in order if (n := sum(use.action == a for use in self.uses))}
+        return {a: n for a in ORDER if (n := sum(use.action == a for use in self.uses))}
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return plain rows for JSON."""

@@ -7,6 +7,7 @@ import pytest
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes.event_steps import cut_events
 from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.registry import find
 from eegora.signal import Annotation
 from tests.recipes.test_steps import recording
 
@@ -69,3 +70,15 @@ def test_a_recipe_at_events_survives_toml_and_follows_the_rate():
     np.testing.assert_allclose(windows.onsets, [0.05, 3.955, 6.45], atol=1e-12)
     with pytest.raises(UsageError, match="cut_events: events = 3"):
         Recipe.from_toml(recipe.to_toml().replace('events = ["left"]', "events = 3"))
+
+
+@pytest.mark.parametrize("sfreq", [255.8, 256.3, 256.0])
+def test_at_events_windows_are_as_long_as_on_the_grid(sfreq):
+    """Rates that round to 256 Hz are counted as 256 Hz, in whole tokens; the event keeps its own time."""
+    signal = recording("Fp1 Fp2 Cz", 20.0, sfreq, annotations=(Annotation(8.0, 0.0, "left"),))
+    recipe = find("zuna")[1].recipes[0]
+    grid, locked = prepare(signal, recipe), prepare(signal, recipe.at_events("left", tmin=-0.5))
+    assert locked.data.shape == (1, 3, 1280) == (1, *grid.data.shape[1:])
+    assert locked.onsets[0] == pytest.approx(7.5, abs=0.6 / sfreq)
+    again = recipe.at_events("left").at_events("left")
+    assert again == recipe.at_events("left"), "another event takes the same windows"

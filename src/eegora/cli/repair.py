@@ -160,9 +160,10 @@ def _run(
         "timings": session.timings,
         **scoring.run(ready),
     }
-    told = f"{path}: {len(result.annotations)} stretches filled, {len(result.added)} channels added"
+    n_filled, n_added = len(result.annotations), len(result.added)
+    told = f"{path}: {n_filled} stretch{'es' * (n_filled != 1)} filled"
     if task == "upsample":
-        told = f"{path}: {len(result.added)} channels added{_besides(result.besides)}"
+        told = f"{path}: {n_added} channel{'s' * (n_added != 1)} added{_besides(result.besides)}"
     if not result.annotations:
         nothing = "nothing was bad" + (", and nothing was added" if task == "upsample" else "")
         told = f"{path}: {nothing}: the file is {'the filtered recording' if filtered else 'a copy'}"
@@ -170,7 +171,8 @@ def _run(
 
 
 def _besides(filled: tuple[str, ...]) -> str:
-    more = f"; and {len(filled) - N_TOLD} more stretches" if len(filled) > N_TOLD else ""
+    n_more = len(filled) - N_TOLD
+    more = f"; and {n_more} more stretch{'es' * (n_more != 1)}" if n_more > 0 else ""
     return f"; filled besides: {', '.join(filled[:N_TOLD])}{more}" if filled else ""
 
 

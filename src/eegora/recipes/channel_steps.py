@@ -250,6 +250,8 @@ def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: 
     if not lacking or missing == "any":
         return picked
     if missing == "skip":
+        absent = tuple(ChannelUse("missing", None, (name,), "not in the recording") for name in lacking)
+        picked = replace(picked, plan=ChannelPlan(picked.plan.uses + absent))
         return noted(picked, f"{len(lacking)} of {len(names)} electrodes are missing: {', '.join(lacking)}")
     return _filled(state, picked, rows, names, missing)
 

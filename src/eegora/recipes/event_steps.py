@@ -22,6 +22,7 @@ def cut_events(
     seconds: float | None = None,
     samples: int | None = None,
     tmin: float = 0.0,
+    multiple: int = 1,
     reject_by_annotation: bool = False,
     gaps: str = "drop",
 ) -> Windows:
@@ -36,6 +37,8 @@ def cut_events(
         Length of a window; give one of them. MNE's epochs hold one sample more than ``round(seconds * sfreq)``.
     tmin : float
         Seconds from the event to the window's first sample; negative begins before it.
+    multiple : int
+        More than 1: windows are a multiple of so many samples long, counted at the rounded rate, as in `cut`.
     reject_by_annotation, gaps
         As in `cut`.
 
@@ -48,9 +51,11 @@ def cut_events(
         raise UsageError(
             "bad_recipe", f"cut_events wants events, and seconds or samples; came {events}, {seconds} and {samples}"
         )
-    n_samples = samples if samples is not None else round(float(seconds or 0) * signal.sfreq)
-    if n_samples < 1:
+    rate = signal.sfreq if multiple == 1 else round(signal.sfreq)
+    n_samples = samples if samples is not None else round(float(seconds or 0) * rate)
+    if n_samples < 1 or multiple < 1:
         raise UsageError("bad_recipe", f"cut_events: windows of {n_samples} samples came, wanted 1 or more")
+    n_samples = max(multiple, n_samples // multiple * multiple)
     chosen = sorted(events_of(signal.annotations, events), key=lambda event: event.onset)
     if not chosen:
         raise _no_events(signal, events)

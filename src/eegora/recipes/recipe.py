@@ -174,10 +174,12 @@ class Recipe:
         >>> [step.name for step in recipe.steps]
         ['cut_events']
         """
-        kept = ("seconds", "samples", "reject_by_annotation", "gaps")
+        kept = ("seconds", "samples", "multiple", "reject_by_annotation", "gaps")
 
         def locked(step: Step) -> Step:
             options = {name: value for name, value in step.options.items() if name in kept}
+            if isinstance(tail := step.options.get("tail"), int):
+                options["multiple"] = tail
             return replace(step, name="cut_events", options={**options, "events": events, "tmin": tmin})
 
         steps = tuple(locked(step) if step.name in ("cut", "cut_events") else step for step in self.steps)

@@ -75,5 +75,6 @@ STEPS: dict[str, StepInfo] = {
     "min_max": StepInfo(value_steps.min_max, "after"),
     "standardise": StepInfo(value_steps.standardise, "both", value_steps.standardise_stream),
     "align": StepInfo(value_steps.align, "after", blocks=value_steps.align_blocks),
+    "lengths": StepInfo(value_steps.lengths, "after"),
     "reject": StepInfo(value_steps.reject, "after", blocks=value_steps.reject_blocks),
 }

@@ -282,6 +282,30 @@ def _mixed(windows: Windows, matrix: Array) -> Windows:
     return lossy(windows, "align", data=matrix @ windows.data, scale=one, shift=0 * one, level=0 * one)
 
 
+def lengths(windows: Windows, *, least: float, most: float) -> Windows:
+    """Refuse windows shorter or longer than a model takes, in seconds; a last one that is cut short is flagged.
+
+    Raises
+    ------
+    UsageError
+        ``bad_option``.
+    """
+    rate = max(round(windows.sfreq), 1)  # whole tokens are counted at the rounded rate
+    found = windows.data.shape[-1] / rate
+    if not least <= found <= most:
+        raise UsageError(
+            "bad_option",
+            f"windows of {found:g} s came, wanted {least:g} to {most:g} s: the model was trained on no others",
+            hint="set the length in the recipe's cut step",
+        )
+    short = np.flatnonzero(windows.n_valid < least * rate)
+    if not len(short):
+        return windows
+    windows = flagged(windows, {int(i): [f"short:{windows.n_valid[i] / rate:g}s"] for i in short})
+    told = ", ".join(f"{windows.n_valid[i] / rate:g} s" for i in short)
+    return noted(windows, f"{told} at an end: the model was trained on {least:g} s and more (flag short)")
+
+
 def reject(windows: Windows, *, limit_uv: float, drop: bool = True) -> Windows:
     """Drop windows in which a sample reaches `limit_uv`, in µV; with `drop` false they are only flagged.
 

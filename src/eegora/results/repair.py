@@ -50,7 +50,9 @@ class Repair:
 
     def __repr__(self) -> str:
         """Return one line: how much was filled."""
-        return f"<Repair of {self.signal.name}: {len(self.annotations)} stretches filled, {len(self.added)} channels added>"
+        filled, added = len(self.annotations), len(self.added)
+        told = f"{filled} stretch{'es' * (filled != 1)} filled, {added} channel{'s' * (added != 1)} added"
+        return f"<Repair of {self.signal.name}: {told}>"
 
     @property
     def annotations(self) -> tuple[Annotation, ...]:

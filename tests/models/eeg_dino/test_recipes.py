@@ -42,11 +42,16 @@ def test_names_and_order_of_the_recording_do_not_matter():
     np.testing.assert_array_equal(prepare(other, RECIPES[0]).data, prepare(plain, RECIPES[0]).data)
 
 
-def test_missing_electrodes_are_refused_skipped_or_zero():
+def test_missing_electrodes_are_left_out_and_said_unless_another_way_is_asked_for():
     fewer = signal([name for name in TUEG if name not in ("T5", "Pz")])
+    skipped = prepare(fewer, RECIPES[0])
+    assert str(skipped.plan) == "17 kept, 2 missing"
+    assert [use.sources for use in skipped.plan.uses if use.action == "missing"] == [("T5",), ("Pz",)]
+    assert "2 of 19 electrodes are missing: T5, Pz" in skipped.notes
     with pytest.raises(ChannelError, match="T5"):
-        prepare(fewer, RECIPES[0])
-    skipped = prepare(fewer, RECIPES[0], missing="skip")
+        prepare(fewer, RECIPES[0], missing="refuse")
+    with pytest.raises(ChannelError, match="T5"):
+        prepare(fewer, BY_NAME["eegdino-pretraining"].with_options("require", seconds=1.0))
     assert slots_of(skipped, CONFIG) == tuple(i for i, name in enumerate(TUEG) if name not in ("T5", "Pz"))
     zeros = prepare(fewer, RECIPES[0], missing="zero")
     assert zeros.ch_names == TUEG

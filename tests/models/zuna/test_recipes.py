@@ -6,12 +6,13 @@ import mne
 import numpy as np
 import pytest
 
-from eegora.errors import ChannelError
+from eegora.errors import ChannelError, UsageError
 from eegora.models.zuna.spec import EPOCHS, SPEC, ZUNA, ZUNA11
 from eegora.recipes.recipe import prepare
 from eegora.recordings.read import to_signal
 from eegora.recordings.source import prepare_source, without
 from eegora.recordings.synthetic import synthetic_raw
+from eegora.signal import Annotation
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,27 @@ def test_the_second_generation_wants_three_channels(signal):
         prepare(without(signal, signal.ch_names[2:]), ZUNA11)
     assert error.value.code == "too_few_channels"
     assert prepare(without(signal, signal.ch_names[2:]), ZUNA).data.shape[1] == 2
+
+
+@pytest.mark.parametrize(("seconds", "fits"), [(0.4, False), (0.5, True), (30.0, True), (30.2, False), (60.0, False)])
+def test_segments_outside_half_a_second_to_thirty_are_refused(seconds, fits):
+    signal = to_signal(synthetic_raw(65, 1, sfreq=255.8))
+    for recipe in (ZUNA11.with_options("cut", seconds=seconds), ZUNA11.with_options("cut", seconds=seconds, every=7.0)):
+        if fits:
+            assert prepare(signal, recipe).data.shape[-1] == round(seconds * 256)
+            continue
+        with pytest.raises(UsageError, match=r"wanted 0\.5 to 30 s") as refused:
+            prepare(signal, recipe)
+        assert refused.value.code == "bad_option"
+    locked = ZUNA11.with_options("cut", seconds=60.0).at_events("here")
+    marked = replace(signal, annotations=(Annotation(1.0, 0.0, "here"),))
+    with pytest.raises(UsageError, match="windows of 60 s came"):
+        prepare(marked, locked)
+
+
+def test_a_last_segment_below_half_a_second_is_flagged():
+    windows = prepare(to_signal(synthetic_raw(10.25, 1)), ZUNA11)
+    assert windows.flags[-1] == ("short:0.25s",)
+    assert not any(windows.flags[:-1])
+    assert windows.notes[-1].startswith("0.25 s at an end: the model was trained on 0.5 s and more")
+    assert not any(prepare(to_signal(synthetic_raw(10.5, 1)), ZUNA11).flags)

@@ -350,6 +350,12 @@ def test_a_channel_without_position_is_left_out_of_the_work(signal):
         run(unplaced, bads=("Cz",))
 
 
+@pytest.mark.parametrize("seconds", [0.4, 31, float("nan")])
+def test_segments_that_the_model_was_not_trained_on_are_refused(signal, seconds):
+    with pytest.raises(UsageError, match=r"wanted 0\.5 to 30 s"):
+        CODE.repair(signal, ZUNA11, {"bads": ("Cz",), "seconds": seconds}, lambda windows, rows, draw: 1 / 0)
+
+
 def test_repair_leaves_the_signal_alone(signal):
     before = signal.data.copy()
     at_own_rate(run(signal, bads=("Cz",)), signal)

@@ -44,9 +44,10 @@ def _recipe(name: str, title: str, pick: Step, rows: tuple[Step, ...], cut: Step
     )
 
 
-def _electrodes(name: str, title: str, cut: Step, *last: Step) -> Recipe:
+def _electrodes(name: str, title: str, missing: str, cut: Step, *last: Step) -> Recipe:
     """A recipe of the 19 electrodes, as referenced in the file."""
-    return _recipe(name, title, Step("pick", {"names": TUEG}, f"{SECTION_6}: no re-referencing"), (), cut, last)
+    pick = Step("pick", {"names": TUEG, "missing": missing}, f"{SECTION_6}: no re-referencing")
+    return _recipe(name, title, pick, (), cut, last)
 
 
 def _of_long_recordings(recipe: Recipe) -> Recipe:
@@ -74,7 +75,8 @@ LARGE = Step("reject", {"limit_uv": 100.0, "drop": False}, f"{SECTION_6}: traini
 RECIPES = (
     _electrodes(
         "eegdino",
-        "19 electrodes as recorded, 10 s windows at 200 Hz",
+        "those of 19 electrodes that there are, as recorded, 10 s windows at 200 Hz",
+        "skip",  # each electrode has the slot of its name: nothing is made up for the others (spec 6, `by_name`)
         Step("cut", {"seconds": 10.0}, "spec preprocessing.md, section 6.5: the tail is dropped"),
         LARGE,
     ),
@@ -82,6 +84,7 @@ RECIPES = (
         _electrodes(
             "eegdino-pretraining",
             "as its training data were made: 5 minutes or longer, without the first and last minute, 30 s windows below 100 µV",
+            "refuse",
             Step("cut", {"seconds": 30.0, "skip": 60.0}, SECTION_6),
             Step("reject", {"limit_uv": 100.0}, SECTION_6),
         )

@@ -28,7 +28,7 @@ from eegora.models.zuna.segments import (
     to_volts,
     to_windows,
 )
-from eegora.models.zuna.spec import PATCH, RATE
+from eegora.models.zuna.spec import LONGEST_S, PATCH, RATE, SHORTEST_S
 from eegora.plan import ChannelUse
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
@@ -198,6 +198,9 @@ def options_of(wanted: Mapping[str, Any]) -> RepairOptions:
     ]
     files = [f if isinstance(f, MaskFile) else masks.read_mask(f) for f in fields.get("mask_files", ())]
     options = RepairOptions(**{**fields, "spans": tuple(spans), "mask_files": tuple(files)})
+    if not SHORTEST_S <= options.seconds <= LONGEST_S:
+        told = f"segments of {options.seconds} s came, wanted {SHORTEST_S:g} to {LONGEST_S:g} s, as in training"
+        raise UsageError("bad_option", told, hint="seconds=5")
     for span in options.spans:
         if not 0 <= span.start < span.stop:
             raise UsageError("bad_option", f"span {span.start}:{span.stop} came, wanted start before stop, in seconds")
@@ -337,6 +340,7 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
     elif options.add:
         if options.frame == "head":  # the original adds it beside itself
             electrodes.check_new(options.add, signal.ch_names)
+        signal = _with_note_of_present(signal, options.add)
         added = electrodes.named(options.add, signal.ch_names, options.frame)
     elif options.montage:
         added = electrodes.of_montage(options.montage, signal.ch_names, options.frame)
@@ -355,6 +359,14 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
             signal.plan, uses=(*_uses(signal), *(ChannelUse("filled", name, (), "added: imputed") for name in names))
         ),
     )
+
+
+def _with_note_of_present(signal: Signal, names: tuple[str, ...]) -> Signal:
+    """Note which electrodes to add are there already."""
+    have = {name.lower() for name in signal.ch_names}
+    there = ", ".join(name for name in names if name.lower() in have)
+    note = f"not added, for they are in the recording: {there}; --bads fills a channel that is there"
+    return replace(signal, notes=(*signal.notes, note)) if there else signal
 
 
 def _uses(signal: Signal) -> list[ChannelUse]:

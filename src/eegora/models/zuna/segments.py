@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
 from eegora.models.zuna.masks import Cells
-from eegora.models.zuna.spec import PATCH, RATE
+from eegora.models.zuna.spec import PATCH, RATE, SHORTEST_S
 from eegora.recipes import kernels
 from eegora.recipes.fill import weights
 from eegora.signal import Array, Signal
@@ -23,7 +23,7 @@ Bounds = list[tuple[int, int]]
 
 DATA_NORM = np.float32(10)
 EPSILON = np.float32(1e-6)  # volts, added to every deviation
-SHORTEST = 128  # samples: half a second, the least that the second generation was trained on
+SHORTEST = round(SHORTEST_S * RATE)  # samples
 N_KNOWN = 128  # good samples that a channel's own scale needs
 
 
@@ -38,7 +38,7 @@ def segments(n_times: int, seconds: float, tail: str = "cover") -> Bounds:
         ``too_short`` if there is not one token.
     """
     if not seconds > 0 or not np.isfinite(seconds):
-        raise UsageError("bad_option", f"segments of {seconds} s came, wanted more than 0", hint="--seconds 5")
+        raise UsageError("bad_option", f"segments of {seconds} s came, wanted more than 0", hint="seconds=5")
     length = max(PATCH, round(seconds * RATE) // PATCH * PATCH)
     end = -(-n_times // PATCH) * PATCH if tail == "cover" else n_times // PATCH * PATCH
     if n_times < PATCH:
@@ -145,7 +145,7 @@ def _from_neighbours(values: Float32, signal: Signal) -> Float32:
         raise RecordingError(
             "all_bad",
             f"{signal.name}: no channel has half a second of good data in any segment",
-            hint="--seconds longer",
+            hint="seconds= of more",
         )
     full = np.flatnonzero(~empty)
     for i in np.flatnonzero(empty):

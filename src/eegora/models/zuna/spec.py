@@ -9,6 +9,7 @@ from eegora.spec import ModelSpec, Variant
 
 PATCH = 32  # samples of one channel in a token
 RATE = 256.0
+SHORTEST_S, LONGEST_S = 0.5, 30.0  # of the second generation's training segments
 TASKS = ("embed", "reconstruct", "decode", "repair", "upsample")
 
 SECOND = "zuna 1.1.6, EEGDataset_v4; spec zuna-pipeline.md"
@@ -23,6 +24,7 @@ ZUNA11 = Recipe(
         ),
         Step("filter", {"l_freq": 0.5}, f"{SECOND}, A1.6: MNE's FIR"),
         Step("cut", {"seconds": 5.0, "tail": PATCH}, f"{SECOND}, A3: the last segment is cut to whole tokens"),
+        Step("lengths", {"least": SHORTEST_S, "most": LONGEST_S}, "spec preprocessing.md, sections 6.2 and 7"),
         Step("average_reference", {"over": "all"}, f"{SECOND}, A3.1: per segment, bad channels included"),
         Step(
             "zscore", {"over": "window", "ddof": 0, "eps": 1e-6}, f"{SECOND}, A3.2: 1 µV is added, so volts it must be"
