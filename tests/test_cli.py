@@ -52,14 +52,21 @@ def electrodes(tmp_path_factory):
     return path
 
 
-def checkpoint(path, **config):
+def checkpoint(path, *, trained=False, **config):
+    """A synthetic checkpoint; `trained`: with numbers that the rule does not make, as if somebody had trained it."""
     tensors = {
         key: (shape, rule)
         for key, (shape, rule) in layout({**SPEC.variants[0].config, **config}).items()
         if rule != "constant"
     }
-    save_file(synthetic_state_dict(tensors), path)
+    made = synthetic_state_dict(tensors)
+    save_file({key: np.asarray(1.5 * value, value.dtype) for key, value in made.items()} if trained else made, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    return checkpoint(tmp_path_factory.mktemp("checkpoint") / "trained.safetensors", trained=True)
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +100,33 @@ def test_embed_writes_a_table_that_opens_with_pyarrow_alone(run, recording):
     assert eegora.Embeddings.load("out.parquet").data.shape == (2, 256)
 
 
-def test_embed_with_a_checkpoint_says_which(run, recording, base):
+@pytest.mark.parametrize("more", [(), ("--figures", "charts"), ("--save-inputs",)])
+def test_embed_prints_the_shape_of_what_is_in_the_file(run, recording, more):
+    code, out, _ = run("embed", recording, "--model", "luna-base", "--untrained", "-o", "out.parquet", *more)
+    assert code == 0
+    table = pq.read_table("out.parquet")
+    assert out.startswith("out.parquet: 2 × 256 (window × feature, pooling window); channels: ")
+    assert (table.num_rows, table.schema.field("vector").type.list_size) == (2, 256)
+    assert table["pooling"].to_pylist() == ["window"] * 2
+    code, out, _ = run("embed", recording, "--model", "luna-base", "--untrained", "-o", "out.npz", *more)
+    assert out.startswith("out.npz: 2 × 32 × 256 (window × patch × feature); channels: ")
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".npz", ".safetensors"])
+def test_results_of_a_synthetic_checkpoint_are_untrained_in_every_format(run, recording, base, ending):
+    code, out, err = run("embed", recording, "--model", "luna-base", "--checkpoint", base, "-o", f"s{ending}")
+    assert code == 0
+    assert out.endswith("; UNTRAINED\n")
+    assert err.count("numbers mean nothing") == 1, "said once"
+    again = eegora.Embeddings.load(f"s{ending}")
+    assert again.provenance.untrained
+    if ending == ".parquet":
+        assert pq.read_table("s.parquet")["untrained"].to_pylist() == [True, True]
+
+
+def test_embed_with_a_checkpoint_says_which(run, recording, trained):
     code, out, _ = run(
-        "embed", recording, "--model", "luna-base", "--checkpoint", base, "-o", "e.safetensors", "--json"
+        "embed", recording, "--model", "luna-base", "--checkpoint", trained, "-o", "e.safetensors", "--json"
     )
     assert code == 0
     said = json.loads(out)
@@ -335,11 +366,13 @@ def test_demo_draws_a_picture_and_says_where(run, recording):
     assert Path("demo/rec_raw_luna-base.png").stat().st_size > 50_000
 
 
-def test_demo_with_a_checkpoint_shows_where_it_looks(run, recording, base):
-    code, _, err = run("demo", "--model", "luna-base", "--recording", recording, "--checkpoint", base)
+def test_demo_with_a_checkpoint_shows_where_it_looks_unless_nobody_trained_it(run, recording, trained, base):
+    code, _, err = run("demo", "--model", "luna-base", "--recording", recording, "--checkpoint", trained)
     assert code == 0
     assert "look where it attends" in err
     assert "untrained" not in err
+    code, _, err = run("demo", "--model", "luna-base", "--recording", recording, "--checkpoint", base, "--overwrite")
+    assert (code, "look where it attends" in err) == (0, False)
 
 
 def test_parity_exits_with_1_beyond_a_limit(run, tmp_path):
@@ -385,7 +418,7 @@ def test_embed_in_pieces_writes_the_same_table(run, recording, tmp_path):
     assert run("embed", recording, "-m", "luna-base", "--untrained", "-o", whole)[0] == 0
     code, out, _ = run("embed", recording, "-m", "luna-base", "--untrained", "-o", pieces, "--memory", 0, "-v")
     assert code == 0
-    assert "pieces.parquet: 2 × 32 × 256" in out
+    assert "pieces.parquet: 2 × 256" in out
     one, other = pq.read_table(whole), pq.read_table(pieces)
     assert one.schema.equals(other.schema, check_metadata=True)
     np.testing.assert_allclose(np.stack(one["vector"].to_numpy()), np.stack(other["vector"].to_numpy()), atol=1e-5)

@@ -121,11 +121,11 @@ def test_what_cannot_be_decoded_is_refused(desk, model, tmp_path):
     with pytest.raises(UsageError) as caught:
         other.decode(embeddings)
     assert caught.value.code == "other_model"
-    other.variant, other.untrained = model.variant, True
+    other.variant, other.checkpoint = model.variant, {"source": "untrained", "name": "untrained, seed 3", "seed": 3}
     with pytest.raises(UsageError) as caught:
         other.decode(embeddings)
     assert caught.value.code == "other_checkpoint"
-    other.untrained, other.checkpoint = False, {**model.checkpoint, "sha256": "0" * 64}
+    other.checkpoint = {**model.checkpoint, "sha256": "0" * 64}
     assert any("another checkpoint file" in note for note in other.decode(embeddings, HOW).windows.notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eegora import registry
+from eegora.checkpoints.synthetic import SYNTHETIC
 from eegora.errors import CheckpointError, UsageError
 from eegora.provenance import UNTRAINED
 
@@ -56,5 +57,5 @@ def check_able(model: Model, task: str, offered: bool, *, doubtful: bool = False
 def warnings(model: Model, task: str) -> tuple[str, ...]:
     """Return that the numbers of a task mean nothing, where they do not."""
     if model.untrained:
-        return (UNTRAINED,)
+        return () if SYNTHETIC in model.notes else (UNTRAINED,)  # that note says it too
     return (f"untrained: {model.doubts[task]}; the numbers mean nothing",) if task in model.doubts else ()

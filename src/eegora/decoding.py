@@ -68,12 +68,12 @@ def windows_of(embeddings: Embeddings, model: Model) -> Windows:
         what = f"pooled ({embeddings.pooling})" if embeddings.pooling else "without the way back to volts"
         raise UsageError("not_whole", f"these embeddings are {what}; decoding needs every token", hint=WHOLE)
     here, there = model.checkpoint, made.checkpoint
-    if model.untrained != made.untrained or here.get("seed") != there.get("seed"):
+    if here.get("seed") != there.get("seed"):
         raise UsageError(
             "other_checkpoint",
             f"these embeddings come from {there.get('name')}, the model is {here.get('name')}",
             hint=f"--untrained --seed {there['seed']}"
-            if made.untrained
+            if "seed" in there
             else "--checkpoint with the file they came from",
         )
     notes = tuple(note for note in embeddings.windows.notes if note not in (*model.notes, UNTRAINED))

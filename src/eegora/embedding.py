@@ -31,13 +31,16 @@ class Written:
     path : Path
     axes : tuple of str
     shape : tuple of int
-        Of the embeddings, before a table pools them by default.
+        Of what is in the file: a table has one vector per window.
+    pooling : str or None
+        The one that was applied.
     provenance : Provenance
     """
 
     path: Path
     axes: tuple[str, ...]
     shape: tuple[int, ...]
+    pooling: str | None
     provenance: Provenance
 
 
@@ -56,7 +59,8 @@ def embed_to(
     """
     path = Path(path)
     suffix = storage.ending(path, ENDINGS, "embeddings")
-    how = one_way(how) if suffix == ".parquet" else how or Preparation()  # other files may hold the way back too
+    table = suffix == ".parquet"
+    how = one_way(how) if table else how or Preparation()  # other files may hold the way back too
     windows = model.prepare(source, how)
     if pooling is not None and pooling in model.spec.poolings:
         how = how.reading(model.spec.poolings[pooling])
@@ -76,15 +80,15 @@ def embed_to(
                     onsets=windows.onsets[start:done],
                     flags=windows.flags[start:done],
                 )
-                last = part.pool(pooling) if pooling else part
+                last = part.pool(pooling) if pooling or table else part
                 yield last
                 start, waiting = done, []
 
-    if suffix == ".parquet":
+    if table:
         Embeddings.save_parts(path, parts(), windows.flags)
     else:
         _held(parts(), how.room.limit, path, len(windows), windows.flags).save(path)
-    return Written(path, last.axes, (len(windows), *last.data.shape[1:]), last.provenance)
+    return Written(path, last.axes, (len(windows), *last.data.shape[1:]), last.pooling, last.provenance)
 
 
 def _held(

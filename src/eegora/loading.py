@@ -336,6 +336,7 @@ def convert(
     model: str | None = None,
     fields: Config | None = None,
     dtype: str | None = None,
+    overwrite: bool = False,
 ) -> Converted:
     """Write any checkpoint that a model reads as a safetensors file in the layout in which the model is published.
 
@@ -346,18 +347,20 @@ def convert(
     source : path
         .safetensors, .pt, .ckpt or .bin; a config.json beside it is read too.
     target : path
-        Never replaced.
+        Another file than the source.
     model : str, optional
         Needed only where the tensors fit several models.
     fields : dict, optional
         Configuration fields that the tensors do not tell, or a choice among the file's contents.
     dtype : str, optional
         Number format to store; default: each tensor as it was.
+    overwrite : bool
+        Replace the target if it is there.
 
     Raises
     ------
     UsageError
-        ``exists``, ``cannot_write``, ``which_model``.
+        ``exists``, ``bad_output``, ``cannot_write``, ``which_model``.
     CheckpointError
         As `load_model`; ``not_recognised``, ``out_of_range``.
     """
@@ -365,12 +368,15 @@ def convert(
     from eegora.checkpoints.write import in_format, write_tensors
 
     source, target = Path(source), Path(target)
-    if target.exists():
-        raise UsageError("exists", f"{target} is there already; it was not touched", hint="-o with another name")
-    tensors, metadata = read_tensors(source), read_metadata(source)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UsageError("bad_output", f"{target} is the source itself, which is never written to", hint="-o another")
+    if target.exists() and not overwrite:
+        hint = "--overwrite, or -o with another name"
+        raise UsageError("exists", f"{target} is there already; it was not touched", hint=hint)
+    tensors, found = read_tensors(source), read_metadata(source)
     config_json = source.with_name("config.json")
     beside = read_config(config_json) if config_json.is_file() else None
-    own = {**fields_of(metadata), **(fields or {})}
+    own = {**fields_of(found), **(fields or {})}
     chosen = _the_one(recognise(tensors, str(source), own, beside), str(source), model)
     chosen.reading.coverage.raise_for(source)
     code = registry.code(chosen.folder)
@@ -385,10 +391,11 @@ def convert(
         "config": form.config,
         "renamed": {old: [new, chosen.reading.reasons[old]] for old, new in coverage.renamed.items()},
         "dropped": dict(coverage.dropped),
-        "classes": class_names(metadata),
+        "classes": class_names(found),
     }
     # One entry: the format's writer puts several in any order, and the same source should give the same bytes.
-    write_tensors(target, in_format(form.tensors, dtype), {RECORD: json.dumps(record, sort_keys=True, default=str)})
+    metadata = {RECORD: json.dumps(record, sort_keys=True, default=str)}
+    write_tensors(target, in_format(form.tensors, dtype), metadata, replace=overwrite)
     return Converted(target, chosen, sha256_of(target), len(form.tensors))
 
 

@@ -53,7 +53,7 @@ class Model:
     network : torch.nn.Module
     device : Device
     untrained : bool
-        True if its parameters are random.
+        True if its parameters are random, or made up by the rule of synthetic checkpoints.
     checkpoint : dict
         Where the parameters come from: source, name, sha256, licence.
     tasks : tuple of str
@@ -89,7 +89,7 @@ class Model:
         self.classes = classes
         self.doubts = dict(doubts or {})
         self.tasks = tuple(task for task in code.tasks(loaded.config) if task not in self.doubts)
-        self.untrained = checkpoint["source"] == "untrained"
+        self.untrained = checkpoint["source"] == "untrained" or loaded.synthetic
         self._code = code
 
     def __repr__(self) -> str:

@@ -26,7 +26,7 @@ class Provenance:
         ``source`` (given, bundle, cache, download, untrained), ``name``, ``sha256``, ``licence``,
         ``repo`` and ``revision`` where they apply, ``seed`` if untrained.
     untrained : bool
-        True if the numbers come from random parameters.
+        True if the numbers come from parameters that nobody trained: random, or made up by a rule.
     recipe : str
         TOML of the recipe as it was run; empty if windows were given ready-made.
     plan : ChannelPlan

@@ -189,6 +189,40 @@ def test_lightning_file_is_converted_to_the_same_network(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_convert_replaces_a_file_only_if_told_to_and_never_its_source(model, tmp_path, capfd):
+    tensors, _, config = published(model)
+    torch.save({"state_dict": tensors}, tmp_path / "x.ckpt")
+    fields = [word for key, value in config.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    target = tmp_path / "x.safetensors"
+    words = ["convert", str(tmp_path / "x.ckpt"), "-o", str(target), *fields]
+    target.write_bytes(b"something else")
+    assert main(words) == 2
+    assert "--overwrite" in capfd.readouterr().err
+    assert target.read_bytes() == b"something else"
+    assert main([*words, "--overwrite"]) == 0
+    assert load_file(target).keys() == tensors.keys()
+    before = target.read_bytes()
+    capfd.readouterr()
+    assert main(["convert", str(target), "-o", str(target), "--overwrite"]) == 2
+    assert "is the source itself" in capfd.readouterr().err
+    assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_inspect_leaves_with_three_if_nothing_can_be_loaded(model, tmp_path, capfd):
+    tensors, _, config = published(model)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
+    save_file_torch(tensors, whole)
+    save_file_torch(dict(list(tensors.items())[:-1]), cut)
+    assert main(["inspect", str(whole)]) == 0
+    capfd.readouterr()
+    assert main(["inspect", str(cut), "--json"]) == 3
+    said = json.loads(capfd.readouterr().out)
+    assert not any(found["fits"] for found in said["models"])
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_a_changed_record_is_noticed(model, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(fingerprints, "user_store", lambda: tmp_path / "fingerprints.json")
     tensors, _, config = published(model)
@@ -318,6 +352,8 @@ def test_a_random_head_does_not_classify_unless_allowed(pair, tmp_path, capfd):
     model, manifest = pair
     spec, code = registry.specs()[model], registry.code(model)
     file = make(manifest, tmp_path)
+    tensors = {key: value * 1.5 for key, value in load_file(file).items()}  # not what the synthetic rule makes
+    save_file_torch(tensors, file)
     trained = loading.load_model(spec.name, checkpoint=file, device="cpu")
     assert "classify" in trained.tasks
     assert trained.doubts == {}
@@ -394,11 +430,11 @@ def test_fingerprint_is_written_into_results(tmp_path, raw):
 def test_a_file_of_no_model(tmp_path, capfd):
     file = tmp_path / "x.safetensors"
     save_file({"layer.weight": torch.zeros(3, 4).numpy(), "layer.bias": torch.ones(3).numpy()}, file)
-    assert main(["inspect", str(file), "--json"]) == 0
+    assert main(["inspect", str(file), "--json"]) == 3
     said = json.loads(capfd.readouterr().out)
     assert said["models"] == []
     assert said["suspicious"] == {"layer.weight": ["all zero"], "layer.bias": ["constant 1"]}
-    assert main(["inspect", str(file)]) == 0
+    assert main(["inspect", str(file)]) == 3
     assert "none of ours" in capfd.readouterr().out
     with pytest.raises(CheckpointError, match="not_recognised"):
         loading.convert(file, tmp_path / "y.safetensors")

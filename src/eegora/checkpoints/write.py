@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 
-def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a new safetensors file; an existing one is never replaced.
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str], *, replace: bool = False
+) -> None:
+    """Write a safetensors file.
 
     Parameters
     ----------
@@ -26,6 +28,8 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
     tensors : dict of str to Tensor
         On the CPU.
     metadata : dict of str to str
+    replace : bool
+        Take the place of a file of that name.
 
     Raises
     ------
@@ -38,10 +42,10 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
     whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda temporary: save_file(whole, temporary, dict(metadata)), replace=False)
+        write_whole(path, lambda temporary: save_file(whole, temporary, dict(metadata)), replace=replace)
     except FileExistsError:
         raise UsageError(
-            "exists", f"{path} is there already; it was not touched", hint="-o with another name"
+            "exists", f"{path} is there already; it was not touched", hint="--overwrite, or -o with another name"
         ) from None
     except OSError as error:
         raise UsageError(

@@ -20,12 +20,13 @@ def add_to(app: typer.Typer) -> None:
 
 def convert(
     source: Annotated[Path | None, typer.Argument(metavar="[IN]", help="A checkpoint, .pt, .ckpt, .bin …")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="OUT", help="A new .safetensors file.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="OUT", help="A .safetensors file.")] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Needed where the tensors fit several.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; default: as stored.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A configuration field; repeatable.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the new file if it exists.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Convert a folder of files.")] = False,
     input_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="With --all: where they are.")] = None,
     output_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="With --all: where they go.")] = None,
@@ -36,12 +37,12 @@ def convert(
         raise UsageError("bad_options", f"--dtype {dtype} cannot be stored", hint=f"use {', '.join(DTYPES)}")
     fields = _fields(settings or [])
     if not every:
-        _one(*pairs[0], model, fields, dtype)
+        _one(*pairs[0], model, fields, dtype, overwrite)
         return
     failed = 0
     for one, target in pairs:
         try:
-            _one(one, target, model, fields, dtype)
+            _one(one, target, model, fields, dtype, overwrite)
         except EegoraError as error:
             failed += 1
             typer.echo(f"{one}: not converted: {error}", err=True)
@@ -50,10 +51,12 @@ def convert(
         raise typer.Exit(EegoraError.exit_code)
 
 
-def _one(source: Path, target: Path, model: str | None, fields: dict[str, Any], dtype: str | None) -> None:
+def _one(
+    source: Path, target: Path, model: str | None, fields: dict[str, Any], dtype: str | None, overwrite: bool
+) -> None:
     from eegora.loading import convert as convert_one
 
-    made = convert_one(source, target, model=model, fields=fields, dtype=dtype)
+    made = convert_one(source, target, model=model, fields=fields, dtype=dtype, overwrite=overwrite)
     candidate, coverage = made.candidate, made.candidate.reading.coverage
     typer.echo(f"{made.path}: {candidate.name}, {made.n_tensors} tensors from {source} ({coverage})")
     typer.echo(f"  sha256 {made.sha256}")

@@ -70,7 +70,8 @@ def embed(
             how = how.reading(ready.spec.poolings[pooling]) if pooling is not None else how
             result = with_inputs(ready.embed(windows, how, **pace), ready, windows, how, save_inputs)
             result = result.pool(pooling) if pooling is not None else result
-            done = Written(result.save(path), result.axes, result.data.shape, result.provenance)
+            kept = result.pool() if path.suffix.lower() == ".parquet" else result
+            done = Written(result.save(path), kept.axes, kept.data.shape, kept.pooling, result.provenance)
     if figures is not None:
         from eegora.report.figures import embed_figures
 
@@ -82,14 +83,15 @@ def embed(
             "output": str(path),
             "task": "embed",
             "shape": shape,
+            "pooling": done.pooling,
             "seconds_per_window": windows.seconds,
             "untrained": ready.untrained,
             "channels": windows.plan.to_dicts(),
             "notes": list(done.provenance.notes),
             "timings": session.timings,
         },
-        f"{path}: {' × '.join(map(str, shape.values()))} ({' × '.join(shape)}); channels: {windows.plan}"
-        + ("; UNTRAINED" if ready.untrained else ""),
+        f"{path}: {' × '.join(map(str, shape.values()))} ({' × '.join(shape)}{f', pooling {done.pooling}' if done.pooling else ''});"
+        f" channels: {windows.plan}" + ("; UNTRAINED" if ready.untrained else ""),
     )
 
 

@@ -25,9 +25,10 @@ def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: .safetensors, .pt, .ckpt, .bin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Show what is in a checkpoint file."""
+    """Show what is in a checkpoint file; leave with 3 if no model can be loaded from it."""
     from eegora.checkpoints.read import read_config, read_metadata, read_tensors, sha256_of
     from eegora.checkpoints.statistics import tensor_statistics
+    from eegora.errors import CheckpointError
     from eegora.loading import fields_of, recognise
 
     tensors, metadata = read_tensors(file), read_metadata(file)
@@ -52,6 +53,8 @@ def inspect(
         typer.echo(json.dumps(record | {"tensors": [s.to_dict() for s in statistics]}, indent=2, default=str))
     else:
         _show(record, statistics)
+    if not any(candidate.fits for candidate in candidates):
+        raise typer.Exit(CheckpointError.exit_code)
 
 
 def _model(candidate: Candidate) -> dict[str, Any]:

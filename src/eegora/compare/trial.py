@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegora.checkpoints.synthetic import SYNTHETIC
 from eegora.compare import baselines, hiding
 from eegora.compare.hiding import Hidden, Run, Wish
 from eegora.compare.measures import measures
@@ -212,7 +211,7 @@ def run_trial(trial: Trial, model: Model, progress: Progress | None = None) -> S
         stretch=(trial.start, trial.start + trial.signal.seconds),
         sfreq=trial.signal.sfreq,
         band=_band(trial.recipe, trial.signal.sfreq),
-        meaningless=model.untrained or SYNTHETIC in model.notes,
+        meaningless=model.untrained,
         provenance=replace(record, task="score", options={**options, "hide": asdict(trial.wish)}),
     )
 
