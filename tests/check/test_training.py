@@ -22,11 +22,21 @@ def told(signal, model, factor=1.0, **options):
     return check_recording(louder, registry.find(model)[1], **options).finding("training_amplitude")
 
 
-@pytest.mark.parametrize(("factor", "severity"), [(1.0, "ok"), (20.0, "warning"), (0.02, "warning")])
-def test_rows_are_as_large_as_in_training_or_not(signal, factor, severity):
-    found = told(signal, "eegpt", factor)
-    assert found.severity == severity
-    assert "in training by about 10 to 100 µV (spec eegpt.md, section 5" in found.sentence
+@pytest.mark.parametrize(
+    ("middle", "severity", "words"),
+    [
+        (20.0, "ok", "within"),
+        (6.8, "note", "a little below"),
+        (150.0, "note", "a little above"),
+        (0.5, "warning", "far below"),
+        (450.0, "warning", "far above"),
+    ],
+)
+def test_sentence_and_severity_say_the_same_of_amplitudes(signal, middle, severity, words):
+    is_now = float(told(signal, "eegpt").sentence.split("by ")[1].split(" µV")[0])
+    found = told(signal, "eegpt", middle / is_now)
+    assert (found.severity, "nothing was rescaled" in found.next) == (severity, severity != "ok")
+    assert f"µV (median), {words} the about 10 to 100 µV of training (spec eegpt.md, section 5" in found.sentence
 
 
 def test_the_factor_back_to_volts_counts_not_the_models_unit(signal):

@@ -23,11 +23,18 @@ def amplitude(spec: ModelSpec, recipe: Recipe, windows: Windows) -> list[Finding
     if known.std_uv is not None:
         low, high = known.std_uv
         middle = float(np.median(gain[..., 0] * windows.data.std(axis=-1)))
-        told = f"rows vary by {middle:.3g} µV (median); in training by about {low:g} to {high:g} µV ({known.source})"
-        if low / ABOUT <= middle <= high * ABOUT:
-            found.append(Finding("ok", "training_amplitude", told))
+        told = (
+            f"rows vary by {middle:.3g} µV (median), {{}} the about {low:g} to {high:g} µV of training ({known.source})"
+        )
+        place = "within" if low <= middle <= high else "below" if middle < low else "above"
+        if place == "within":
+            found.append(Finding("ok", "training_amplitude", told.format(place)))
+        elif low / ABOUT <= middle <= high * ABOUT:
+            next_step = "nothing to do if this is how large your EEG is; nothing was rescaled"
+            found.append(Finding("note", "training_amplitude", told.format(f"a little {place}"), next_step))
         else:
-            found.append(Finding("warning", "training_amplitude", told, "--units, if the file's unit is wrong"))
+            next_step = "--units, if the file's unit is wrong; nothing was rescaled"
+            found.append(Finding("warning", "training_amplitude", told.format(f"far {place}"), next_step))
     if known.peak_uv is not None and not any(step.name == "reject" for step in recipe.steps):
         n_beyond = int((np.abs(gain * windows.data).max(axis=(1, 2)) >= known.peak_uv).sum())
         told = f"{n_beyond} of {len(windows)} windows reach {known.peak_uv:g} µV; in training none did ({known.source})"
