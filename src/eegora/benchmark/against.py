@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from eegora import registry
 from eegora.benchmark import machine
 from eegora.benchmark.measure import Times, in_turn, ratio
 from eegora.benchmark.peers import Peer, peer_module
-from eegora.benchmark.subject import Subject, What, distance
+from eegora.benchmark.subject import Adapt, Subject, What, distance
 from eegora.compute.device import Device, choose_device
 from eegora.errors import EegoraError, UsageError
 
@@ -94,6 +95,23 @@ def cases(names: Sequence[str], device: str) -> Iterator[tuple[str, Case]]:
                 yield registry.full_name(spec, variant), case
 
 
+def what(name: str, case: Case) -> What:
+    """Return what a case has running."""
+    return What(name, case.task, case.n_channels, case.n_times, case.fields, case.settings, case.without)
+
+
+def title(name: str, case: Case) -> str:
+    """Return a case's name: the model, what of it, and the window."""
+    depth = f"depth {case.fields['depth']}" if "depth" in case.fields else ""
+    return " ".join(word for word in (name, case.part, depth, f"{case.n_channels}×{case.n_times}") if word)
+
+
+def adapt(module: ModuleType | None) -> Adapt:
+    """Return what a folder's ``peer.py`` adds to the inputs of its cases."""
+    found: Adapt = getattr(module, "adapt", lambda inputs, task: inputs)
+    return found
+
+
 def rows(
     names: Sequence[str], device: str, python: Python, *, warmup: int = 3, runs: int = 10, seconds: float = 20.0
 ) -> Iterator[dict[str, Any]]:
@@ -123,11 +141,11 @@ def rows(
     try:
         for name, case in cases(names, device):
             place = choose_device(device, case.dtype)
-            what = What(name, case.task, case.n_channels, case.n_times, case.fields, case.settings, case.without)
-            if pair is None or (what, place, case.alone) != last:
+            key = (what(name, case), place, case.alone)
+            if pair is None or key != last:
                 if pair is not None:
                     pair.close()
-                last, pair = (what, place, case.alone), _Pair(what, place, None if case.alone else python)
+                last, pair = key, _Pair(key[0], place, None if case.alone else python)
             torch.set_num_threads(case.threads or before)
             yield pair.row(case, in_turn_of(warmup, runs, seconds, case.threads))
     finally:
@@ -153,7 +171,7 @@ class _Pair:
         self.folder = tempfile.TemporaryDirectory()
         self.peer: Peer | None = None
         try:
-            self.subject = Subject(what, device, adapt=getattr(module, "adapt", lambda inputs, task: inputs))
+            self.subject = Subject(what, device, adapt=adapt(module))
             if python is not None:
                 self.peer = self._start(python())
         except EegoraError:
@@ -197,7 +215,7 @@ class _Pair:
         gflop = self.gflop * case.batch
         ours = times["ours"]
         return {
-            "name": " ".join(word for word in (self.what.name, case.part, _shape(case)) if word),
+            "name": title(self.what.name, case),
             "model": self.what.name,
             "peer": None if self.peer is None else f"{self.peer.facts['package']} {self.peer.facts['version']}",
             "batch": case.batch,
@@ -259,11 +277,6 @@ class _Pair:
         if self.peer is not None:
             self.peer.close()
         self.folder.cleanup()
-
-
-def _shape(case: Case) -> str:
-    depth = [f"depth {value}" for key, value in case.fields.items() if key == "depth"]
-    return " ".join([*depth, f"{case.n_channels}×{case.n_times}"])
 
 
 def _plain(value: Any) -> bool:

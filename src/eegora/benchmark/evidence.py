@@ -61,7 +61,7 @@ def put(path: Path, facts: Mapping[str, Any], sections: Mapping[str, Mapping[str
     }
 
     def write(part: Path) -> None:
-        part.write_text(_compact(whole), encoding="utf-8")
+        part.write_text(compact(whole), encoding="utf-8")
 
     write_whole(path, write)
 
@@ -153,7 +153,7 @@ def _words(row: Mapping[str, Any]) -> str:
     )
 
 
-def _compact(whole: Mapping[str, Any]) -> str:
+def compact(whole: Mapping[str, Any]) -> str:
     """Write readable JSON with innermost lists on one line."""
     text = json.dumps(whole, indent=1, ensure_ascii=False)
     return (
