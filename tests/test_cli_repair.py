@@ -69,6 +69,16 @@ def test_the_same_seed_gives_the_same_repair_and_another_does_not(desk, tmp_path
     assert not np.array_equal(a, c)
 
 
+def test_a_long_window_tells_its_steps_where_no_bar_can_move(desk, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("eegora.cli.session.LOG_EVERY_S", 0.0)
+    assert run(desk, "repair", tmp_path / "told_raw.fif", "--batch-size", 1) == 0
+    err = capsys.readouterr().err
+    steps = "repairing: step 1 of 2\nrepairing: step 2 of 2\nrepairing: 1 of 4 windows\n"
+    assert f"{steps}repairing: 1 of 4 windows, step 1 of 2\n" in err
+    assert run(desk, "repair", tmp_path / "quiet_raw.fif", "--quiet") == 0
+    assert "step" not in capsys.readouterr().err
+
+
 def test_the_models_version_is_at_its_own_rate(desk, tmp_path):
     out = tmp_path / "filtered_raw.fif"
     mask = tmp_path / "rec_mask.npz"

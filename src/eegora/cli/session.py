@@ -94,17 +94,27 @@ class Session:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Watcher]:
-        """Say what is about to be done and show a bar on stderr; without a terminal a line now and then, with --quiet nothing."""
+        """Say what is about to be done and show a bar on stderr; without a terminal a line now and then, with --quiet nothing.
+
+        Between two batches of windows the steps of a sampler are told.
+        """
+        from eegora.compute.pulse import listening
+
         if self.output.quiet:
             yield Watcher(what, self.note)
             return
         if not sys.stderr.isatty():
-            yield Watcher(what, self.note, _lines(what))
+            lines = _Lines(what)
+            with listening(lines.step):
+                yield Watcher(what, self.note, lines.move)
             return
         from rich.console import Console
         from rich.progress import Progress
 
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        def step(done: int, total: int) -> None:
+            bar.update(task, description=f"{what}, step {done} of {total}")
+
+        with Progress(console=Console(stderr=True), transient=True) as bar, listening(step):
             task = bar.add_task(what, total=None)
             yield Watcher(what, self.note, lambda done, total: bar.update(task, completed=done, total=total))
 
@@ -233,17 +243,27 @@ class Session:
             self.note(line)
 
 
-def _lines(what: str) -> Callable[[int, int], None]:
-    """Return what writes a line on stderr if the last one is some time ago: for the log of a long job."""
-    last = perf_counter()
+@dataclass
+class _Lines:
+    """Progress as a line on stderr if the last one is some time ago: for the log of a long job."""
 
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if perf_counter() - last >= LOG_EVERY_S:
-            last = perf_counter()
-            sys.stderr.write(f"{what}: {done} of {total} windows\n")
+    what: str
+    windows: str = ""
+    last: float = field(default_factory=perf_counter)
 
-    return tell
+    def move(self, done: int, total: int) -> None:
+        """Take the windows done and the windows in all."""
+        self.windows = f"{done} of {total} windows"
+        self._tell(self.windows)
+
+    def step(self, done: int, total: int) -> None:
+        """Take the steps done in a batch, and its steps in all."""
+        self._tell(", ".join(word for word in (self.windows, f"step {done} of {total}") if word))
+
+    def _tell(self, words: str) -> None:
+        if perf_counter() - self.last >= LOG_EVERY_S:
+            self.last = perf_counter()
+            sys.stderr.write(f"{self.what}: {words}\n")
 
 
 def preparation(options: RecordingOptions) -> Preparation:

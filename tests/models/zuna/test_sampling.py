@@ -6,6 +6,7 @@ import torch
 from eegora import assembly
 from eegora.checkpoints.synthetic import read_manifest
 from eegora.compute.fused import fused
+from eegora.compute.pulse import listening
 from eegora.errors import UsageError
 from eegora.models.zuna import folded, sampling
 from eegora.models.zuna.inference import CODE, trace
@@ -85,9 +86,9 @@ def test_where_it_is_compiled_one_step_is_and_serves_all(monkeypatch, second, cf
 def test_progress_is_told(second):
     zuna, latent, rotary, z = state(second)
     told = []
-    sampling.sample(
-        zuna.decoder, latent, rotary, z, steps=3, cfg=1.0, watch=lambda done, total: told.append((done, total))
-    )
+    with listening(lambda done, total: told.append((done, total))):
+        sampling.sample(zuna.decoder, latent, rotary, z, steps=3, cfg=1.0)
+    sampling.sample(zuna.decoder, latent, rotary, z, steps=1, cfg=1.0)
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 

@@ -5,13 +5,12 @@ Knows the loop and its settings; the velocity is `folded.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from eegora.compute.fused import part
+from eegora.compute.pulse import beat
 from eegora.errors import UsageError
 from eegora.models.zuna import folded
 from eegora.models.zuna.network import Decoder, Rotary, wide
@@ -28,9 +27,8 @@ def sample(
     *,
     steps: int,
     cfg: float | Tensor,
-    watch: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Let noise flow to a signal.
+    """Let noise flow to a signal; each step is a beat of `compute.pulse`.
 
     Parameters
     ----------
@@ -43,8 +41,6 @@ def sample(
         Euler steps; the original takes 50.
     cfg : float or Tensor without dimensions
         Guidance: the number 1 for none, and then the decoder runs once per step.
-    watch : callable, optional
-        Called with the steps done and the steps in all.
 
     Returns
     -------
@@ -57,8 +53,7 @@ def sample(
     guidance = [cfg] if isinstance(cfg, Tensor) else [] if cfg == 1.0 else [z.new_tensor(cfg)]
     for step in range(steps):
         z = z - part(folded.velocity, decoder, z, *table.step(step), *condition, *guidance) / steps
-        if watch is not None:
-            watch(step + 1, steps)
+        beat(step + 1, steps)
     return z
 
 
