@@ -6,7 +6,7 @@ import torch
 
 import eegora
 from eegora import assembly, registry
-from eegora.compute import prepacked
+from eegora.compute import exponentials, prepacked
 from eegora.compute.accelerate import accelerate, number_format
 from eegora.compute.device import Device, choose_device
 from eegora.errors import DeviceError
@@ -18,9 +18,11 @@ CPU = Device("cpu", "float32", "test")
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_answers_the_same(model, monkeypatch):
-    """Every linear map packed, however small."""
-    monkeypatch.setattr(prepacked, "choose", lambda: prepacked.Choice(True, True))
+    """Every linear map packed and every attention by exponentials, however small."""
+    monkeypatch.setattr(prepacked, "choose", lambda: prepacked.Choice(True, True, True))
     monkeypatch.setattr(prepacked, "SMALL", 0)
+    monkeypatch.setattr(exponentials, "LONG", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     code = registry.code(model)
     plain, fast = (assembly.untrained_network(code, smallest(model), seed=3) for _ in range(2))
     function = accelerate(fast.network, CPU, {"embed": code.embed})["embed"]

@@ -12,7 +12,7 @@ from eegora.compute import prepacked
 from eegora.compute.prepacked import Choice, PrepackedLinear, choose, prepack
 from eegora.layers.linear import linear_gelu
 
-ALWAYS = Choice(True, True)
+ALWAYS = Choice(True, True, True)
 
 
 @pytest.fixture
@@ -143,7 +143,14 @@ def test_the_faster_one_is_kept():
 
 def test_a_wrong_product_is_not_trusted(monkeypatch):
     monkeypatch.setattr(prepacked, "_product", lambda x, packed, bias, after="none": x.new_zeros(len(x), len(bias)))
-    assert prepacked.measure() == Choice()
+    found = prepacked.measure()
+    assert not found.plain
+    assert not found.gelu
+
+
+def test_a_wrong_attention_is_not_trusted(monkeypatch):
+    monkeypatch.setattr(prepacked, "attend", lambda q, k, v: q.new_zeros(len(q), q.shape[2], q.shape[1] * q.shape[3]))
+    assert not prepacked.measure().attention
 
 
 def test_a_torch_without_the_operations_stays_plain(monkeypatch):
@@ -160,7 +167,7 @@ def test_the_choice_is_made_once(tmp_path, monkeypatch):
     assert choose(tmp_path) == choose(tmp_path) == Choice(True, False)
     assert len(calls) == 1
     (path,) = tmp_path.iterdir()
-    assert json.loads(path.read_text()) == {"plain": True, "gelu": False}
+    assert json.loads(path.read_text()) == {"plain": True, "gelu": False, "attention": False}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"plain": 3, "gelu": true}', '{"other": true}', "\x00"])
@@ -170,7 +177,7 @@ def test_a_broken_cache_is_ignored_and_written_anew(tmp_path, monkeypatch, text)
     (path,) = tmp_path.iterdir()
     path.write_text(text)
     assert choose(tmp_path) == ALWAYS
-    assert json.loads(path.read_text()) == {"plain": True, "gelu": True}
+    assert json.loads(path.read_text()) == {"plain": True, "gelu": True, "attention": True}
 
 
 def test_another_number_of_threads_is_another_choice(tmp_path, monkeypatch):

@@ -35,9 +35,12 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
         and holds to the device's number format whatever torch's global switches say.
     """
     if device.name == "cpu" and device.dtype == "float32":
-        from eegora.compute.prepacked import prepack
+        from eegora.compute import prepacked
 
-        prepack(network)
+        choice = prepacked.choose()
+        prepacked.prepack(network, choice)
+        if choice.attention:
+            return {name: _with_exponentials(function) for name, function in functions.items()}
     if device.name.startswith("cuda"):
         from eegora.compute.fastest import choose_linears
         from eegora.compute.graphs import Graphs
@@ -47,6 +50,16 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
             name: _in_format(device, Graphs(function, fuse=device.compiled)) for name, function in functions.items()
         }
     return dict(functions)
+
+
+def _with_exponentials(function: Function) -> Function:
+    from eegora.compute.exponentials import allowed
+
+    def run(network: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        with allowed():
+            return function(network, inputs)
+
+    return run
 
 
 def _in_format(device: Device, function: Function) -> Function:

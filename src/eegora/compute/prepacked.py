@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import statistics
 import time
@@ -17,10 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eegora.compute.exponentials import attend
 from eegora.whole import write_whole
 
 Way = Callable[[], Tensor]
@@ -32,13 +35,16 @@ ROWS = 4096  # what the packed order is chosen for; measured to serve all number
 SMALL = 500_000  # multiplications below which calling costs more than packing saves
 # Rows, inputs, outputs of the products that are timed: one window's tokens to a batch's, narrow to wide.
 TRIALS = ((32, 256, 256), (32, 256, 768), (128, 256, 512), (256, 512, 1024))
+# Sequences, heads, tokens, features of the attentions that are timed.
+SEQUENCES = ((1, 8, 192, 25), (1, 8, 192, 64), (256, 2, 4, 32))
+BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # NumPy's library reads them
 REPEATS = 7
 WORTH = 0.98  # a mean gain below this is noise: plain torch stays
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is faster packed, on this machine.
+    """What is faster than torch's usual way, on this machine.
 
     Parameters
     ----------
@@ -46,10 +52,13 @@ class Choice:
         A linear map alone.
     gelu : bool
         A linear map with GELU.
+    attention : bool
+        Short sequences' attention by `exponentials`, on one thread.
     """
 
     plain: bool = False
     gelu: bool = False
+    attention: bool = False
 
 
 class PrepackedLinear(nn.Linear):
@@ -121,7 +130,7 @@ def prepack(network: nn.Module, choice: Choice | None = None) -> None:
         Default: timed once per machine and kept in the cache folder.
     """
     choice = choice or choose()
-    if choice == Choice():
+    if not (choice.plain or choice.gelu):
         return
     for module in network.modules():
         if isinstance(module, nn.Linear) and not isinstance(module, PrepackedLinear):
@@ -159,7 +168,7 @@ def choose(cache: Path | None = None) -> Choice:
 
 
 def measure(clock: Clock | None = None) -> Choice:
-    """Try, check and time packed against plain products; about a fifth of a second.
+    """Try, check and time packed against plain products, and attention; about a third of a second.
 
     Parameters
     ----------
@@ -170,7 +179,8 @@ def measure(clock: Clock | None = None) -> Choice:
     try:
         with torch.inference_mode():
             pairs = [_ways(*shape) for shape in TRIALS]
-            return Choice(*(_wins([pair[kind] for pair in pairs], clock) for kind in (0, 1)))
+            linears = (_wins([pair[kind] for pair in pairs], clock) for kind in (0, 1))
+            return Choice(*linears, attention=_attention_wins(clock))
     except (RuntimeError, AttributeError, TypeError):
         return Choice()  # this build of torch has no such operation, or another one
 
@@ -185,6 +195,26 @@ def _ways(rows: int, n_in: int, n_out: int) -> tuple[Pair, Pair]:
     return (
         (lambda: F.linear(x, weight, bias), lambda: _product(x, packed, bias)),
         (lambda: F.gelu(F.linear(x, weight, bias)), lambda: _product(x, packed, bias, "gelu")),
+    )
+
+
+def _attention_wins(clock: Clock) -> bool:
+    """Say whether `exponentials` is the faster way on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _wins([_attentions(*shape) for shape in SEQUENCES], clock)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _attentions(n_batch: int, n_heads: int, n: int, d: int) -> Pair:
+    """Return attention by torch and by `exponentials`."""
+    packed = torch.randn(n_batch, n, 3 * n_heads * d, generator=torch.Generator().manual_seed(0))
+    q, k, v = packed.unflatten(-1, (3, n_heads, d)).permute(2, 0, 3, 1, 4)
+    return (
+        lambda: F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2),
+        lambda: attend(q, k, v),
     )
 
 
@@ -222,7 +252,8 @@ def _machine() -> str:
         words = [line for line in lines if line.startswith(("model", "vendor", "cpu family", "flags"))]
     except OSError:
         words = [platform.processor()]
-    facts = [*words, platform.machine(), torch.__version__, str(torch.get_num_threads()), repr(TRIALS)]
+    threads = [str(torch.get_num_threads()), *(str(os.environ.get(name)) for name in BLAS_THREADS)]
+    facts = [*words, platform.machine(), torch.__version__, np.__version__, *threads, repr((TRIALS, SEQUENCES))]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 

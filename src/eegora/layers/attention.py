@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from eegora.compute import exponentials
 from eegora.compute.fastest import Way, fastest
 
 MULTIPLE = 8  # of features per head: what fused kernels of GPUs ask for
@@ -17,7 +18,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return softmax(q kᵀ / √d) v with the heads side by side.
 
     On a GPU in three ways of which the fastest is taken: torch's fused kernel, made for long sequences; products of
-    matrices; sums, for very short sequences.
+    matrices; sums, for very short sequences. On a CPU by `compute.exponentials` where that was found to be faster, else by torch.
 
     Parameters
     ----------
@@ -58,6 +59,8 @@ def self_attention(heads: Tensor, n_read: int | None = None) -> Tensor:
 
 
 def _by_device(q: Tensor, k: Tensor, v: Tensor, fused: Way) -> Tensor:
+    if exponentials.suits(q, k):
+        return exponentials.attend(q, k, v)
     if not q.is_cuda:
         return _fused(q, k, v, q.shape[-1])
     (n_batch, n_heads, n, d), m = q.shape, k.shape[2]
