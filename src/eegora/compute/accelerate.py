@@ -34,6 +34,10 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
         The same functions: equal in float32 to within 1e-5 of outputs of order 1. On CUDA each keeps its captured graphs
         and holds to the device's number format whatever torch's global switches say.
     """
+    if device.name == "cpu":
+        from eegora.compute.memory import keep
+
+        keep()
     if device.name == "cpu" and device.dtype == "float32":
         from eegora.compute import prepacked
 

@@ -179,8 +179,8 @@ def measure(clock: Clock | None = None) -> Choice:
     try:
         with torch.inference_mode():
             pairs = [_ways(*shape) for shape in TRIALS]
-            linears = (_wins([pair[kind] for pair in pairs], clock) for kind in (0, 1))
-            return Choice(*linears, attention=_attention_wins(clock))
+            plain, gelu = (_wins([pair[kind] for pair in pairs], clock) for kind in (0, 1))
+            return Choice(plain, gelu, _attention_wins(clock))
     except (RuntimeError, AttributeError, TypeError):
         return Choice()  # this build of torch has no such operation, or another one
 
