@@ -86,10 +86,10 @@ class PrepackedLinear(nn.Linear):
         """Return the packed matrix if it may be used for this input."""
         weight = self.weight
         if (
-            x.numel() * len(weight) < SMALL
-            or x.dtype != torch.float32
-            or weight.dtype != torch.float32
-            or x.device.type != "cpu"
+            x.numel() * self.out_features < SMALL
+            or x.dtype is not torch.float32
+            or weight.dtype is not torch.float32
+            or not x.is_cpu
             or torch.is_grad_enabled()
         ):
             return None

@@ -105,7 +105,7 @@ def frequency_features(patches: Tensor) -> Tensor:
     n_bins = patches.shape[-1] // 2 + 1
     matrix = dft(patches.shape[-1], patches.device)
     # + 0.0 turns −0 into +0, whose phase is 0 and not π.
-    spectrum = (patches.to(matrix.dtype) @ matrix + 0.0).to(patches.dtype)
+    spectrum = (patches.to(matrix.dtype) @ matrix).to(patches.dtype) + 0.0
     real = spectrum[..., :n_bins].contiguous()
     imaginary = F.pad(spectrum[..., n_bins:], (1, 1))
     return torch.cat([torch.hypot(real, imaginary), torch.atan2(imaginary, real)], dim=-1)
@@ -132,14 +132,15 @@ class PatchCnn(nn.Module):
         x = patches
         for i, conv in enumerate(self.conv):
             x = conv(x).unflatten(-1, (-1, self.n_groups, self.n_channels // self.n_groups))
-            if i == 0:
+            if i == 0 and note is not ignore:
                 note("patch.conv1", self.channels_first(x))
             var, mean = moments(x, (1, 2, 4))
             gain = torch.rsqrt(var + 1e-5) * self.weight[i].view(self.n_groups, -1)
             x = F.gelu(
                 torch.addcmul(torch.addcmul(self.bias[i].view(self.n_groups, -1), mean, gain, value=-1), x, gain)
             )
-            note(f"patch.stage{i + 1}", self.channels_first(x))
+            if note is not ignore:
+                note(f"patch.stage{i + 1}", self.channels_first(x))
             x = x.flatten(2)
         return x
 
