@@ -20,10 +20,37 @@ def _noise(n_times: int, seed: int = 0, offset: float = 0.0) -> np.ndarray:
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(sfreq=RATES, rate=st.sampled_from([128.0, 200.0, 256.0]), n_times=st.integers(7, 20_000))
 def test_resampling_equals_mne_bit_for_bit(sfreq: float, rate: float, n_times: int) -> None:
+    n_times = min(n_times, 7_992) if sfreq / rate in (2.0, 4.0) else n_times  # longer ones: the next test
     data = _noise(n_times)
-    raw = mne.io.RawArray(data, mne.create_info(3, sfreq, "eeg"), copy="both", verbose="error")
-    expected = raw.resample(rate, verbose="error").get_data()
-    np.testing.assert_array_equal(kernels.resample(data, raw_rate(sfreq), rate), expected)
+    np.testing.assert_array_equal(kernels.resample(data, raw_rate(sfreq), rate), by_mne(data, sfreq, rate))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    rates=st.sampled_from([(512.0, 256.0), (400.0, 200.0), (1000.0, 250.0), (2048.0, 256.0)]),
+    n_times=st.integers(7_993, 70_000),
+)
+def test_resampling_to_a_half_a_quarter_or_an_eighth_equals_mne(rates: tuple[float, float], n_times: int) -> None:
+    data = _noise(n_times, offset=1e-3).cumsum(axis=1)
+    expected = by_mne(data, *rates)
+    np.testing.assert_allclose(
+        kernels.resample(data, *rates), expected, rtol=0, atol=4e-15 * np.abs(data).max(), strict=True
+    )
+
+
+def test_the_nyquist_bin_is_doubled_where_samples_are_left_out() -> None:
+    tone = np.cos(np.pi * np.arange(40_000) / 2)[None]  # the new Nyquist frequency
+    np.testing.assert_allclose(kernels.resample(tone, 512.0, 256.0), by_mne(tone, 512.0, 256.0), rtol=0, atol=1e-13)
+
+
+def test_rates_that_are_all_but_equal_leave_no_sample_out() -> None:
+    data = _noise(20_000)
+    np.testing.assert_array_equal(kernels.resample(data, 256.003, 256.0), by_mne(data, 256.003, 256.0))
+
+
+def by_mne(data: np.ndarray, sfreq: float, rate: float) -> np.ndarray:
+    raw = mne.io.RawArray(data, mne.create_info(len(data), sfreq, "eeg"), copy="both", verbose="error")
+    return raw.resample(rate, verbose="error").get_data()
 
 
 def raw_rate(sfreq: float) -> float:
@@ -73,9 +100,18 @@ def test_threads_do_not_change_a_bit() -> None:
     assert data.size > kernels.AT_ONCE
     taps = kernels.design(250.0, 0.5, None)
     np.testing.assert_array_equal(kernels.convolve(data, taps, n_threads=2), kernels.convolve(data, taps))
-    np.testing.assert_array_equal(
-        kernels.resample(data, 250.0, 256.0, n_threads=2), kernels.resample(data, 250.0, 256.0)
-    )
+    for sfreq in (250.0, 512.0):
+        np.testing.assert_array_equal(
+            kernels.resample(data, sfreq, 256.0, n_threads=2), kernels.resample(data, sfreq, 256.0, n_threads=1)
+        )
+
+
+@pytest.mark.parametrize("n_times", [3_000, 100_000])
+def test_a_filter_may_write_over_its_input(n_times: int) -> None:
+    data, taps = _noise(n_times, offset=1e-2), kernels.design(256.0, None, 40.0)
+    expected = kernels.convolve(data, taps)
+    assert kernels.convolve(data, taps, out=data) is data
+    np.testing.assert_array_equal(data, expected)
 
 
 def test_a_constant_passes_a_high_pass_as_nothing() -> None:

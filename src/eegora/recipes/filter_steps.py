@@ -15,7 +15,7 @@ from eegora.errors import RecordingError, UsageError
 from eegora.recipes import kernels
 from eegora.recipes.lines import find_lines, find_lines_in
 from eegora.recipes.pieces import Work, by_channel
-from eegora.recipes.undo import State, lossy, noted, through_time
+from eegora.recipes.undo import State, lossy, noted, spare, through_time
 from eegora.signal import Annotation, Array, Signal
 from eegora.stream import Stream, chained, stretch
 from eegora.windows import Windows
@@ -53,11 +53,11 @@ def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = 
             f"filter l_freq = {l_freq:g} and h_freq = {h_freq:g} Hz leave nothing to pass",
             hint="give l_freq below h_freq; notch takes bands out",
         )
+    flat = constant(state.data)  # asked first: the filter may write over them
     if method == "iir":
         done = _filtered(state, "filter", partial(_butterworth, sfreq=state.sfreq, l_freq=l_freq, h_freq=h_freq))
     else:
         done = _fir(state, "filter", kernels.design(float(state.sfreq), l_freq, h_freq))
-    flat = constant(state.data)
     if l_freq is None or not flat.any():
         return done
     # A high-pass leaves nothing of a constant; on a recording shorter than the filter the zeros beyond the reflection
@@ -208,8 +208,12 @@ def stretches(n_times: int, sfreq: float, annotations: Sequence[Annotation]) -> 
 
 
 def _fir(state: State, step: str, taps: Array) -> State:
+    def convert(values: Array) -> Array:
+        own = spare(values)
+        return kernels.convolve(values, taps, out=own if own is not None and own.flags.c_contiguous else None)
+
     state = noted(state, *distorted(step, len(taps), _parts(state)))
-    return _filtered(state, step, partial(kernels.convolve, taps=taps))
+    return _filtered(state, step, convert)
 
 
 def distorted(step: str, n_taps: int, parts: Sequence[tuple[int, int]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import ceil, prod
 from typing import Any
 
@@ -22,12 +22,16 @@ from eegora.signal import Array
 SHORT = 20_000
 # Up to so many values all channels go through one call; beyond it one by one, so that a channel stays in the cache.
 AT_ONCE = 1 << 18
-# Overlap-save blocks of this length suit the caches; filters longer than a fifth of it get longer blocks.
+# Overlap-save blocks of this length suit the caches; filters longer than a sixth of it get longer blocks.
 BLOCK = 8192
 # Two long transforms at a time share a pass over the twiddle factors in wide registers; with four the cache is too small.
 PAIR = 2
+# From this padded length on, resampling to a half, a quarter … of the rate leaves the samples alone that it keeps.
+LONG = 1 << 14
 # Bytes of an intermediate array that a thread keeps for the next signal.
 KEPT = 1 << 22
+# Bytes that glibc's allocator comes to keep at most, once it was given back an array of this size (`_keep_memory`).
+LARGEST_KEPT = 31 << 20
 # float32 counts samples exactly enough for windows; a continuous recording needs float64 (`nearest_index`).
 FLOAT32_TIMES = 65_536
 _kept = threading.local()
@@ -64,6 +68,8 @@ def resample(data: Array, sfreq: float, rate: float, *, n_threads: int | None = 
     if wanted == 0 or out == 0:
         return np.empty((*data.shape[:-1], 0))
     start = round(ratio * left)
+    if padded >= LONG and 1 < out < padded and padded % out == 0:
+        return _thinned(data, left, padded, out, start, wanted, n_threads)
 
     def convert(x: Array, result: Array) -> None:
         extended = reflect(x, left, padded - n_times - left, out=_room("extended", (*x.shape[:-1], padded)))
@@ -75,6 +81,61 @@ def resample(data: Array, sfreq: float, rate: float, *, n_threads: int | None = 
         result[...] = _irfft(spectrum, out)[..., start : start + wanted]
 
     return _by_channel(convert, data, wanted, n_threads, PAIR)
+
+
+def _thinned(data: Array, left: int, padded: int, out: int, start: int, wanted: int, n_threads: int | None) -> Array:
+    """Resample to a half, a quarter … of the rate: `start` to `start + wanted` of `out` samples, with short transforms.
+
+    With x_j the samples j, j + step, … of all N, the spectrum is X[k] = Σ_j w^jk X_j[k], w = exp(-2πi / N), and X_0 cut
+    off at the new Nyquist bin is just that of x_0. So x_0 needs no transform, and the others need those of `out` samples.
+    """
+    step = padded // out
+    turns = (_kept_turns if padded <= KEPT // 8 else _turns)(padded, step)  # those of a night are as large as a channel
+
+    def turned(x: Array, j: int) -> NDArray[np.complex128]:
+        signal = _phase(x, left, j, step, _room("signal", (*x.shape[:-1], out)))
+        spectrum = _rfft(signal, "spectrum" if j == 1 else "further")
+        spectrum *= turns[j - 1]
+        return spectrum
+
+    def convert(x: Array, result: Array) -> None:
+        kept = _phase(x, left, 0, step, _room("extended", (*x.shape[:-1], out)))
+        np.divide(kept[..., start : start + wanted], step, out=result)
+        spectrum = turned(x, 1)
+        for j in range(2, step):
+            spectrum += turned(x, j)
+        # MNE doubles the Nyquist bin: once more than is in x_0 already, where it is the sum with alternating signs.
+        spectrum[..., -1] *= 2.0
+        spectrum[..., -1] += (kept[..., ::2].sum(-1) - kept[..., 1::2].sum(-1)) / step
+        result += _irfft(spectrum, out)[..., start : start + wanted]
+
+    return _by_channel(convert, data, wanted, n_threads, PAIR)
+
+
+def _phase(data: Array, left: int, j: int, step: int, out: Array) -> Array:
+    """Return the samples j, j + step, … of a signal that `reflect` has extended by `left` samples before it, written to `out`."""
+    n_times, n_out = data.shape[-1], out.shape[-1]
+    first, last = -((j - left) // step), -((j - left - n_times) // step)  # of those that are the signal's own
+    out[..., first:last] = data[..., j + step * first - left :: step]
+    mirrored = data[..., left - j - step * (first - 1) : left - j + 1 : step]
+    np.subtract(2 * data[..., :1], mirrored, out=out[..., :first][..., ::-1])
+    end = 2 * (n_times - 1) + left - j
+    mirrored = data[..., end - step * (n_out - 1) : end - step * last + 1 : step]
+    np.subtract(2 * data[..., -1:], mirrored, out=out[..., last:][..., ::-1])
+    return out
+
+
+def _turns(n: int, step: int) -> NDArray[np.complex128]:
+    """Return w^jk / step for j = 1 … step - 1 and every bin k that is kept, shape (step - 1, n / step / 2 + 1)."""
+    angles = np.outer(np.arange(1, step), np.arange(n // step // 2 + 1) * (-2 * np.pi / n))
+    turns = np.empty(angles.shape, np.complex128)
+    np.cos(angles, out=turns.real)
+    np.sin(angles, out=turns.imag)
+    turns /= step
+    return turns
+
+
+_kept_turns = lru_cache(maxsize=4)(_turns)
 
 
 def reflect(
@@ -196,7 +257,7 @@ def _lowpass(cutoff: float, length: int) -> Array:
 # ── FIR application (section 3) ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def convolve(data: Array, taps: Array, *, n_threads: int | None = None) -> Array:
+def convolve(data: Array, taps: Array, *, n_threads: int | None = None, out: Array | None = None) -> Array:
     """Filter with an odd, symmetric impulse response, without delay, on odd reflections of both ends.
 
     Parameters
@@ -205,6 +266,8 @@ def convolve(data: Array, taps: Array, *, n_threads: int | None = None) -> Array
     taps : ndarray, shape (n_taps,)
     n_threads : int, optional
         Channels of long signals are shared among so many threads; default `threads`. It changes no bit.
+    out : ndarray, shape (..., n_times), float64, optional
+        Where to write; may be `data` itself.
 
     Returns
     -------
@@ -215,7 +278,7 @@ def convolve(data: Array, taps: Array, *, n_threads: int | None = None) -> Array
         return data
     half = (n_taps - 1) // 2
     total = n_times + 2 * half
-    block = fast_length(max(BLOCK, 5 * n_taps))
+    block = fast_length(max(BLOCK, 6 * n_taps))
     block = fast_length(total) if total <= max(block, SHORT) else block
     response = _spectrum(taps.tobytes(), block)
     hop = block - n_taps + 1
@@ -225,21 +288,21 @@ def convolve(data: Array, taps: Array, *, n_threads: int | None = None) -> Array
 
     def convert(x: Array, result: Array) -> None:
         # An electrode at 100 mV would cost digits. Where the reflection covers the filter, constants pass by `gain`.
-        origin = x[..., :1] if n_times > half else None
+        origin = x[..., :1].copy() if n_times > half else None
         room = _room("extended", (*x.shape[:-1], total + zeros))
         extended = reflect(x, half, half, zeros=zeros, origin=origin, out=room)
         blocks = np.lib.stride_tricks.sliding_window_view(extended, block, axis=-1)[..., ::hop, :]  # overlap-save
         spectrum = _rfft(blocks)
         spectrum *= response
-        out = _irfft(spectrum, block)[..., n_taps - 1 :]
+        filtered = _irfft(spectrum, block)[..., n_taps - 1 :]
         full = n_times // hop
-        result[..., : full * hop].reshape(*x.shape[:-1], full, hop)[...] = out[..., :full, :]
+        result[..., : full * hop].reshape(*x.shape[:-1], full, hop)[...] = filtered[..., :full, :]
         if n_times > full * hop:
-            result[..., full * hop :] = out[..., full, : n_times - full * hop]
+            result[..., full * hop :] = filtered[..., full, : n_times - full * hop]
         if origin is not None and abs(gain) > 1e-12:
             result += gain * origin
 
-    return _by_channel(convert, data, n_times, n_threads)
+    return _by_channel(convert, data, n_times, n_threads, out=out)
 
 
 @lru_cache(maxsize=16)
@@ -272,8 +335,8 @@ def threads() -> int:
     return min(allowed, 8)
 
 
-def _rfft(values: Array) -> NDArray[np.complex128]:
-    spectrum = _room("spectrum", (*values.shape[:-1], values.shape[-1] // 2 + 1), np.complex128)
+def _rfft(values: Array, name: str = "spectrum") -> NDArray[np.complex128]:
+    spectrum = _room(name, (*values.shape[:-1], values.shape[-1] // 2 + 1), np.complex128)
     return np.fft.rfft(values, out=spectrum)
 
 
@@ -291,23 +354,38 @@ def _room(name: str, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> N
 
 
 def _by_channel(
-    convert: Callable[[Array, Array], None], data: Array, n_out: int, n_threads: int | None, together: int = 1
+    convert: Callable[[Array, Array], None],
+    data: Array,
+    n_out: int,
+    n_threads: int | None,
+    together: int = 1,
+    out: Array | None = None,
 ) -> Array:
     """Apply a function that writes to its second argument: at once to few values, else to `together` channels at a time."""
+    out = np.empty((*data.shape[:-1], n_out)) if out is None else out
     if data.size <= AT_ONCE:
-        out = np.empty((*data.shape[:-1], n_out))
         convert(data, out)
         return out
-    rows = data.reshape(-1, data.shape[-1])
-    out = np.empty((len(rows), n_out))
+    _keep_memory()
+    rows, made = data.reshape(-1, data.shape[-1]), out.reshape(-1, n_out)
     parts = [slice(first, first + together) for first in range(0, len(rows), together)]
     n_threads = min(n_threads or threads(), len(parts))
     if n_threads > 1:
         with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(lambda part: convert(rows[part], out[part]), parts))
+            list(pool.map(lambda part: convert(rows[part], made[part]), parts))
     else:
         for part in parts:
-            convert(rows[part], out[part])
+            convert(rows[part], made[part])
         for name in [name for name, have in _kept.__dict__.items() if have.nbytes > KEPT]:
             del _kept.__dict__[name]
-    return out.reshape(*data.shape[:-1], n_out)
+    return out
+
+
+@cache
+def _keep_memory() -> None:
+    """Have the memory inside NumPy's transforms stay with the process from one call to the next.
+
+    glibc gives blocks back to the system that are larger than any it was ever given back, and a transform of 2^19 points
+    then spends half of its time on new pages. Where a model ran before, this has come about by itself.
+    """
+    np.empty(LARGEST_KEPT, np.uint8)
