@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from eegora.errors import RecordingError
+from eegora.recipes.undo import with_fields
 from eegora.signal import Array
 from eegora.windows import Windows
 
@@ -28,7 +29,7 @@ def in_blocks(windows: Windows, run: Callable[[Windows], Windows]) -> Windows:
     n = max(1, BLOCK // max(1, windows.data[0].size))
     if n >= len(windows):
         made = run(windows)
-        return replace(made, data=np.ascontiguousarray(made.data, dtype=np.float32))
+        return with_fields(made, data=np.ascontiguousarray(made.data, dtype=np.float32))
     parts, data = [], np.empty((0, 0, 0), np.float32)
     for start, part in zip(range(0, len(windows), n), _blocks(windows, n), strict=True):
         made = run(part)

@@ -10,7 +10,7 @@ import numpy as np
 from eegora.errors import ChannelError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.fill import POLICIES, weights
-from eegora.recipes.undo import State, lossy, merged, noted, rescaled, same_scale, spare, use_of
+from eegora.recipes.undo import State, lossy, merged, noted, rescaled, same_scale, spare, use_of, with_fields
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.recordings.positions import electrode, head_position
 from eegora.signal import Array, Signal
@@ -191,22 +191,22 @@ def average_reference(state: State, *, over: str = "good") -> State:
     bads = state.bads if over == "good" and isinstance(state, Signal) else ()
     uses = [use_of(state, name) for name in state.ch_names]
     counted = [i for i, use in enumerate(uses) if use.action != "filled" and state.ch_names[i] not in bads]
-    changed = np.array(
-        [use.reason != FILLED_WITH_ZEROS and name not in bads for name, use in zip(state.ch_names, uses, strict=True)]
-    )
+    touched = [
+        use.reason != FILLED_WITH_ZEROS and name not in bads for name, use in zip(state.ch_names, uses, strict=True)
+    ]
     if not counted:
         raise ChannelError("no_channels", f"{state.name}: all channels are bad, none is left to average")
     some = state.data if len(counted) == len(uses) else state.data[..., counted, :]
     mean = some.mean(axis=-2, keepdims=True)
-    if not changed.all():
-        mean = np.where(changed[:, None], mean, 0.0)
+    if not all(touched):
+        mean = np.where(np.array(touched)[:, None], mean, 0.0)
     reason = f"minus the average of {len(counted)} channels"
     plan = state.plan.replacing(
         ChannelUse("re-referenced", use.row, use.sources, reason) if use.action in ("kept", "renamed") and done else use
-        for use, done in zip(uses, changed, strict=True)
+        for use, done in zip(uses, touched, strict=True)
     )
     data = np.subtract(state.data, mean, out=spare(state.data))
-    return replace(rescaled(state, data, 1.0, mean), plan=plan)
+    return with_fields(rescaled(state, data, 1.0, mean), plan=plan)
 
 
 def zero(state: State, *, names: Sequence[str] = ()) -> State:
@@ -227,8 +227,8 @@ def zero(state: State, *, names: Sequence[str] = ()) -> State:
 
 def is_derivation(name: str) -> bool:
     """Say whether a row is a bipolar derivation by its canonical name."""
-    left, _, right = name.partition("-")
-    return electrode(left) is not None and electrode(right) is not None
+    left, dash, right = name.partition("-")
+    return bool(dash) and electrode(left) is not None and electrode(right) is not None
 
 
 def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: str, need_position: bool) -> State:
@@ -303,6 +303,8 @@ def _rows(state: State, rows: list[int], names: Sequence[str], dropped: str) -> 
         uses.append(use if same else replace(use, action="renamed", row=name, reason="the recipe's spelling"))
 
     every = rows == list(range(len(state.ch_names)))  # then nothing need be copied
+    if every and tuple(names) == state.ch_names and tuple(uses) == state.plan.uses:
+        return state
 
     def taken(values: Array) -> Array:
         return values if every or values.shape[-2] == 1 else values[..., rows, :]
@@ -376,6 +378,8 @@ def _missing(state: Signal | Windows, what: str, options: Sequence[str]) -> Chan
 
 def _blamed(plan: ChannelPlan, state: Signal | Windows, names: Sequence[str], reason: str) -> ChannelPlan:
     """Give dropped channels their own reason."""
+    if not names:
+        return plan
     labels = {label for name in names for label in use_of(state, name).sources}
     return ChannelPlan(
         tuple(replace(u, reason=reason) if u.row is None and labels.intersection(u.sources) else u for u in plan.uses)

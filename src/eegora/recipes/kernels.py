@@ -280,17 +280,23 @@ def convolve(data: Array, taps: Array, *, n_threads: int | None = None, out: Arr
     total = n_times + 2 * half
     block = fast_length(max(BLOCK, 6 * n_taps))
     block = fast_length(total) if total <= max(block, SHORT) else block
-    response = _spectrum(taps.tobytes(), block)
+    response, gain = _response(taps.tobytes(), block)
     hop = block - n_taps + 1
     n_blocks = ceil(n_times / hop)
     zeros = (n_blocks - 1) * hop + block - total
-    gain = float(taps.sum())
 
     def convert(x: Array, result: Array) -> None:
         # An electrode at 100 mV would cost digits. Where the reflection covers the filter, constants pass by `gain`.
         origin = x[..., :1].copy() if n_times > half else None
         room = _room("extended", (*x.shape[:-1], total + zeros))
         extended = reflect(x, half, half, zeros=zeros, origin=origin, out=room)
+        if n_blocks == 1:
+            spectrum = _rfft(extended)
+            spectrum *= response
+            result[...] = _irfft(spectrum, block, "extended")[..., n_taps - 1 : n_taps - 1 + n_times]
+            if origin is not None and abs(gain) > 1e-12:
+                result += gain * origin
+            return
         blocks = np.lib.stride_tricks.sliding_window_view(extended, block, axis=-1)[..., ::hop, :]  # overlap-save
         spectrum = _rfft(blocks)
         spectrum *= response
@@ -306,9 +312,10 @@ def convolve(data: Array, taps: Array, *, n_threads: int | None = None, out: Arr
 
 
 @lru_cache(maxsize=16)
-def _spectrum(taps: bytes, block: int) -> NDArray[np.complexfloating]:
-    """Return the transform of the taps, kept because every recording of a corpus needs the same one."""
-    return np.fft.rfft(np.frombuffer(taps), n=block)
+def _response(taps: bytes, block: int) -> tuple[NDArray[np.complexfloating], float]:
+    """Return the transform of the taps and their sum, kept because every recording of a corpus needs the same ones."""
+    values = np.frombuffer(taps)
+    return np.fft.rfft(values, n=block), float(values.sum())
 
 
 @lru_cache(maxsize=256)
@@ -340,8 +347,8 @@ def _rfft(values: Array, name: str = "spectrum") -> NDArray[np.complex128]:
     return np.fft.rfft(values, out=spectrum)
 
 
-def _irfft(spectrum: NDArray[np.complexfloating], n: int) -> Array:
-    return np.fft.irfft(spectrum, n=n, out=_room("signal", (*spectrum.shape[:-1], n)))
+def _irfft(spectrum: NDArray[np.complexfloating], n: int, name: str = "signal") -> Array:
+    return np.fft.irfft(spectrum, n=n, out=_room(name, (*spectrum.shape[:-1], n)))
 
 
 def _room(name: str, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:

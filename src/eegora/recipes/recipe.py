@@ -295,7 +295,7 @@ def prepare(
     from eegora.recipes.blocks import finite, in_blocks
     from eegora.recipes.fill import POLICIES
     from eegora.recipes.steps import STEPS
-    from eegora.recipes.undo import giving_up
+    from eegora.recipes.undo import giving_up, noted, with_fields
 
     for option, value, known in (("missing", missing, POLICIES), ("unknown", unknown, UNKNOWN)):
         if value is not None and value not in known:
@@ -328,18 +328,19 @@ def prepare(
             windows = _cut(source, lambda part: run(part, steps[:n_before]), _least_seconds(steps[:n_before]))
         separable = watch is None and len(windows) and all(STEPS[step.name].blocks is None for step in behind)
         windows = in_blocks(windows, lambda some: run(some, behind)) if separable else run(windows, behind)
-        windows = finite(replace(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
-    windows = replace(windows, notes=(*windows.notes, *_flat_notes(windows)))
+        windows = finite(with_fields(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
+    windows = noted(windows, *_flat_notes(windows))
     if isinstance(source, Windows):
         return windows
     head = source.head if isinstance(source, Stream) else source.parts[0] if isinstance(source, Trials) else source
-    return _with_bads(replace(windows, recipe=recipe.to_toml()), head)
+    return _with_bads(with_fields(windows, recipe=recipe.to_toml()), head)
 
 
 def _is_of(source: Signal | Trials | Windows, data: Array) -> bool:
     """Say whether an array may be the caller's own."""
-    held = source.parts if isinstance(source, Trials) else (source,)
-    return any(np.may_share_memory(data, part.data) for part in held)
+    if isinstance(source, Trials):
+        return any(np.may_share_memory(data, part.data) for part in source.parts)
+    return np.may_share_memory(data, source.data)
 
 
 def _least_seconds(steps: Sequence[Step]) -> float | None:

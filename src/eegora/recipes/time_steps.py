@@ -243,7 +243,7 @@ def cut(
 
 def crops_of(signal: Signal, starts: NDArray[Any], n_valid: NDArray[Any], n_samples: int) -> Windows:
     """Copy windows out of a signal, with whatever of scale and shift runs along time."""
-    adjacent = bool((np.diff(starts) == n_samples).all() and (n_valid == n_samples).all())
+    adjacent = bool((starts[1:] - starts[:-1] == n_samples).all() and (n_valid == n_samples).all())
 
     def crops(values: Array, rest: float = 0.0) -> Array:
         if values.shape[-1] == 1:
@@ -281,6 +281,8 @@ def crops_of(signal: Signal, starts: NDArray[Any], n_valid: NDArray[Any], n_samp
 
 def without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) -> Windows:
     """Flag windows that overlap annotations, and drop those that the options drop."""
+    if not any(annotation.text.lower().startswith(("bad", "edge")) for annotation in windows.annotations):
+        return windows
     begins, ends = windows.onsets, windows.onsets + windows.n_valid / windows.sfreq
     flags: dict[int, list[str]] = {}
     drop: dict[int, str] = {}

@@ -428,6 +428,8 @@ def counted(signal: Signal, data: Array, start: int = 0) -> Array:
     """
     good = [i for i, name in enumerate(signal.ch_names) if name not in signal.bads]
     values = data if len(good) == len(data) else data[good]
+    if not signal.gaps:
+        return values
     recorded = np.ones(data.shape[-1], bool)
     for begin, end in signal.gaps:
         recorded[max(0, round(begin * signal.sfreq) - start) : max(0, round(end * signal.sfreq) - start)] = False
@@ -450,9 +452,9 @@ def nothing_to_score(signal: Signal) -> RecordingError:
 
 def _deviation(values: Array, mean: float, ddof: int) -> float:
     """Return the standard deviation about a known mean, in float64; no array as large as the values is made."""
-    squares = 0.0
+    squares, rest = 0.0, np.empty(values.shape[-1])
     for row in values:  # a row at a time stays in the cache
-        rest = np.subtract(row, mean, dtype=np.float64)
+        np.subtract(row, mean, out=rest, dtype=np.float64)
         squares += float(rest @ rest)
     return float(np.sqrt(squares / (values.size - ddof)))
 

@@ -127,6 +127,7 @@ def _resolve(text: str) -> tuple[Kind, str | None, str | None] | None:
     return None if other in (None, name) else ("bipolar", f"{name}-{other}", None)
 
 
+@lru_cache(maxsize=4096)
 def _is_e(label: str, numbers: str) -> bool:
     """Say whether a label is ``E1``, perhaps against something (``E1-M2``), for one of these numbers."""
     return re.match(rf"\s*(EEG[ \-_:]\s*)?E[{numbers}]\s*(-|$)", label, re.IGNORECASE) is not None

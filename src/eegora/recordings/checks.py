@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ NonFinite = Literal["refuse", "interpolate", "keep"]
 LONGEST_REPAIR_S = 0.1
 PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # spec preprocessing.md, section 7
 LEAST_RATE_HZ = 1e-6  # a sample in eleven days: below it lengths in seconds are no numbers any more
+SQUARABLE = (1e-100, 1e100)  # numbers whose squares float64 holds
 PLAUSIBLE_RATE_HZ = (20.0, 100_000.0)
 
 
@@ -62,6 +64,8 @@ def finite(
     """
     # A sum is finite only if every term is: one pass and no mask in the usual case.
     with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(data.sum()):
+            return data, (), ()
         hit = [i for i, row in enumerate(data) if not np.isfinite(row.sum()) and not np.isfinite(row).all()]
     if not hit:
         return data, (), ()
@@ -133,19 +137,31 @@ def flat_notes(flat: Sequence[str], names: Sequence[str], recording: str) -> tup
 def stds(data: Volts, sfreq: float) -> Volts:
     """Return how much each channel varies within a second, shape (n_channels,); the median of at most 8 such seconds."""
     length = max(1, min(round(sfreq), data.shape[1]))
-    starts = np.linspace(0, data.shape[1] - length, min(8, data.shape[1] // length)).astype(np.intp)
-    blocks = data[:, starts[:, None] + np.arange(length)]  # removing means of 1 s is a high-pass near 0.5 Hz
+    n = min(8, data.shape[1] // length)
+    blocks = np.empty((len(data), n, length))
+    for i in range(n):
+        start = i * (data.shape[1] - length) // max(n - 1, 1)
+        # Less its first sample: leaves exactly nothing of a constant, and little of an offset.
+        np.subtract(data[:, start : start + length], data[:, start : start + 1], out=blocks[:, i])
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _deviations(blocks)
+    if (found > SQUARABLE[0]).all() and (found < SQUARABLE[1]).all():
+        return found
+    # A dead channel, or absurd numbers, whose squares are none.
     largest = np.maximum(np.maximum(blocks.max(axis=(1, 2)), -blocks.min(axis=(1, 2))), np.finfo(float).tiny)
-    blocks /= largest[:, None, None]  # or squares of absurd numbers would overflow
-    blocks -= blocks.mean(axis=2, keepdims=True)
-    squares = np.einsum("ijk,ijk->ij", blocks, blocks) / length
-    return np.asarray(np.sqrt(squares.mean(axis=1)) * largest)
+    return np.asarray(_deviations(blocks / largest[:, None, None]) * largest)
+
+
+def _deviations(blocks: Volts) -> Volts:
+    """Return the deviation of each channel about its means of a second, which is a high-pass near 0.5 Hz."""
+    squares = np.vecdot(blocks, blocks) - blocks.sum(axis=2) ** 2 / blocks.shape[2]
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0).mean(axis=1) / blocks.shape[2]))
 
 
 def plausible_unit(data: Volts, names: Sequence[str], sfreq: float) -> tuple[str, ...]:
     """Report amplitudes that EEG in volts does not have; nothing is ever rescaled."""
     found = stds(data, sfreq)
-    std = float(np.median(found[found > 0])) if found.any() else 0.0  # a dead channel says nothing of the unit
+    std = median([v for v in found.tolist() if v > 0] or [0.0])  # a dead channel says nothing of the unit
     low, high = PLAUSIBLE_STD_V
     if not low <= std <= high:
         return (

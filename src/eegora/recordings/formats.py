@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ def reader_of(path: Path) -> Reader:
         if suffix in (".mff", ".ds", ".mefd"):
             return _open_mne
         raise RecordingError("unknown_format", f"{path} is a folder", hint="name a recording in it")
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         head = file.read(20)
     if not head:
         raise RecordingError("empty_file", f"{path.name} has no bytes", hint="get the file again")
@@ -76,7 +77,7 @@ def _open_fif(path: Path, request: Request) -> tuple[mne.io.BaseRaw, Opened]:
 
     broken = broken_chain(path)
     raw, opened = _open(path, request, mne.io.read_raw_fif, mne.read_epochs)
-    n_bytes = sum(Path(part).stat().st_size for part in raw.filenames if part is not None)
+    n_bytes = sum(os.path.getsize(part) for part in raw.filenames if part is not None)
     if raw.n_times * len(raw.ch_names) * LEAST_BYTES > LONGEST * n_bytes:  # before anybody makes room for its zeros
         raise RecordingError(
             "discontinuous",
@@ -96,7 +97,7 @@ def _open_mne(path: Path, request: Request) -> tuple[mne.io.BaseRaw, Opened]:
 def _open(path: Path, request: Request, read: Any, read_epochs: Any) -> tuple[mne.io.BaseRaw, Opened]:
     try:
         with quietly(path.name) as notes:
-            raw = read(path, preload=False, verbose="WARNING")
+            raw = read(path, preload=False)
     except RecordingError as error:
         if isinstance(error.__cause__, ZeroDivisionError):  # MNE divides by the rate before anyone can look at it
             check_rate(0.0, path.name)

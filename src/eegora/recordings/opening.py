@@ -105,6 +105,8 @@ def quietly(name: str) -> Iterator[list[str]]:
             ) from error
         finally:
             log.removeFilter(_silent)
+    if not caught:
+        return
     folder = re.compile(rf"\S*[/\\](?={re.escape(name)})")  # a note goes into results: no machine's paths
     texts = dict.fromkeys(folder.sub("", " ".join(str(warning.message).split())) for warning in caught)
     notes.extend(f"MNE: {text}" for text in texts if not _DROPPED.search(text))

@@ -125,7 +125,7 @@ def to_signal(
     """
     known, picks, lines = described(raw, name, include)
     with quietly(name) as warned:
-        data = raw.get_data(picks=picks, verbose="ERROR").astype(np.float64, copy=False)
+        data = raw.get_data(picks=picks).astype(np.float64, copy=False)
     return _checked(replace(known, data=data, notes=(*known.notes, *warned)), non_finite, lines)
 
 
@@ -143,7 +143,7 @@ def described(
     sfreq = float(raw.info["sfreq"])
     check_rate(sfreq, name)
     places = _places(raw, name)
-    located = [bool(np.isfinite(place).all()) for place in places]
+    located = np.asarray(np.isfinite(places).all(axis=1)).tolist()
     chosen = select(raw.ch_names, request, _stated_types(raw, opened.types), located)
     if not chosen.picks:
         raise no_channels(raw.ch_names, name)
@@ -246,7 +246,7 @@ def _stated_types(raw: mne.io.BaseRaw, by_label: Mapping[str, str]) -> list[str]
     import mne
 
     with quietly("channel types"):
-        types: list[str] = raw.get_channel_types()
+        types: list[str] = [mne.channel_type(raw.info, i) for i in range(len(raw.ch_names))]
     if by_label and all(by_label.get(n, kind) == kind for n, kind in zip(raw.ch_names, types, strict=True)):
         return None
     if isinstance(raw, mne.io.Raw | mne.io.RawArray):
@@ -256,9 +256,9 @@ def _stated_types(raw: mne.io.BaseRaw, by_label: Mapping[str, str]) -> list[str]
 
 def _places(raw: mne.io.BaseRaw, name: str) -> NDArray[np.float64]:
     """Return the file's positions, shape (n_channels, 3), metres; NaN where it has none."""
-    places = np.array([channel["loc"][:3] for channel in raw.info["chs"]], np.float64).reshape(-1, 3)
+    places = np.array([channel["loc"] for channel in raw.info["chs"]], np.float64).reshape(-1, 12)[:, :3]
     places[~places.any(axis=1)] = np.nan
-    far = (np.abs(places) > 1).any(axis=1) | (np.linalg.norm(np.clip(places, -1, 1), axis=1) > 1)
+    far = np.hypot(np.hypot(places[:, 0], places[:, 1]), places[:, 2]) > 1
     if far.any():
         which = [raw.ch_names[i] for i in np.flatnonzero(far)]
         raise ChannelError(
@@ -288,13 +288,14 @@ def _doubles(chosen: Selection) -> tuple[str, ...]:
 
 def _placed(signal: Signal) -> Signal:
     """Fill unknown positions from the frozen table, by name."""
-    places, filled = signal.ch_pos.copy(), 0
-    for i, name in enumerate(signal.ch_names):
-        if not np.isfinite(places[i]).all() and (known := head_position(name)) is not None:
-            places[i] = known
-            filled += 1
-    note = (f"positions of {filled} channels are the standard table's",) if filled else ()
-    return replace(signal, ch_pos=places, notes=signal.notes + note)
+    unknown = np.flatnonzero(~np.isfinite(signal.ch_pos).all(axis=1))
+    found = {i: place for i in unknown.tolist() if (place := head_position(signal.ch_names[i])) is not None}
+    if not found:
+        return signal
+    places = signal.ch_pos.copy()
+    places[list(found)] = list(found.values())
+    note = f"positions of {len(found)} channels are the standard table's"
+    return replace(signal, ch_pos=places, notes=(*signal.notes, note))
 
 
 def _checked(signal: Signal, policy: NonFinite, lines: NDArray[np.int64] | None) -> Signal:
