@@ -166,30 +166,41 @@ def _take(values: Any, axis: int, pick: NDArray[np.intp]) -> Any:
     return values.take(pick, axis=axis)
 
 
-def join(parts: Sequence[Windows]) -> Windows:
-    """Join windows of equal channels and length, one after the other."""
-    first = parts[0]
-    lengths = [len(part) for part in parts]
-
-    def whole(name: str) -> Any:
-        values = [getattr(part, name) for part in parts]
-        if name in ("scale", "shift", "level"):
-            values = [np.broadcast_to(v, (n, *v.shape[1:])) for v, n in zip(values, lengths, strict=True)]
-            widest = tuple(max(sizes) for sizes in zip(*(v.shape[1:] for v in values), strict=True))
-            values = [np.broadcast_to(v, (n, *widest)) for v, n in zip(values, lengths, strict=True)]
-        return np.concatenate(values)
-
-    offset = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
+def joined(parts: Sequence[Windows], data: Array) -> Windows:
+    """Return parts of one recording's windows as one, with the data of all."""
     return replace(
-        first,
-        data=whole("data"),
-        onsets=whole("onsets"),
-        index=whole("index") + offset,
-        n_valid=whole("n_valid"),
-        scale=whole("scale"),
-        shift=whole("shift"),
-        level=whole("level"),
-        flags=tuple(flag for part in parts for flag in part.flags),
-        notes=tuple(dict.fromkeys(n for part in parts for n in part.notes)),
-        annotations=(),
+        parts[0],
+        data=data,
+        onsets=np.concatenate([part.onsets for part in parts]),
+        index=np.concatenate([part.index for part in parts]),
+        n_valid=np.concatenate([part.n_valid for part in parts]),
+        missing=_joined([part.missing for part in parts], parts),
+        scale=_joined([part.scale for part in parts], parts),
+        shift=_joined([part.shift for part in parts], parts),
+        level=_joined([part.level for part in parts], parts),
+        not_undone=tuple(dict.fromkeys(name for part in parts for name in part.not_undone)),
+        flags=tuple(flags for part in parts for flags in part.flags),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+
+
+def join(trials: Sequence[Windows]) -> Windows:
+    """Join the windows of equally long trials, one after the other.
+
+    Each trial has as many numbers as the one with the most windows, so that a window that was dropped leaves a number
+    out and no two windows share one.
+    """
+    each = max(int(trial.index.max(initial=-1)) + 1 for trial in trials)
+    numbered = [replace(trial, index=trial.index + k * each, annotations=()) for k, trial in enumerate(trials)]
+    return joined(numbered, np.concatenate([trial.data for trial in trials]))
+
+
+def _joined(values: list[Any], parts: Sequence[Windows]) -> Any:
+    """Put values of parts together; what all windows share stays one. None stands for: no cell is missing."""
+    if all(v is None for v in values):
+        return None
+    values = [np.zeros((1, 1, 1), bool) if v is None else v for v in values]
+    if all(len(v) == 1 and np.array_equal(v, values[0], equal_nan=True) for v in values):
+        return values[0]
+    widest = tuple(max(sizes) for sizes in zip(*(v.shape[1:] for v in values), strict=True))
+    return np.concatenate([np.broadcast_to(v, (len(p), *widest)) for v, p in zip(values, parts, strict=True)])

@@ -1,5 +1,7 @@
 """Epochs, as objects and from files: trials of one recording, where steps behind the cut see all of them."""
 
+from dataclasses import replace
+
 import mne
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from eegora.errors import RecordingError
 from eegora.recipes.recipe import Recipe, Step, prepare
 from eegora.recipes.value_steps import align
 from eegora.recordings.source import as_recording, as_signal, marked_bad, prepare_source, without
-from eegora.signal import Trials
+from eegora.signal import Annotation, Trials
+from eegora.windows import join
 
 NAMES = ["Fp1", "Fp2", "C3", "C4", "EOG1"]
 CUT = Step("cut", {"seconds": 1.0})
@@ -79,6 +82,24 @@ def test_one_loud_epoch_is_dropped_and_the_others_stay():
     windows = prepare(as_recording(loud), Recipe("quiet", (CUT, Step("reject", {"limit_uv": 500.0}))))
     np.testing.assert_array_equal(windows.onsets, [1, 2, 6, 7, 8.5, 9.5])
     assert "2 of 8 windows dropped at 500 µV" in windows.notes
+
+
+def test_a_dropped_window_leaves_its_number_out_and_no_two_share_one():
+    trials = as_recording(epochs(n=3))
+    early, late = Annotation(0.2, 0.1, "BAD_move"), Annotation(1.2, 0.1, "BAD_move")
+    parts = [replace(part, annotations=(bad,)) for part, bad in zip(trials.parts, (early, late, early), strict=True)]
+    recipe = Recipe("clean", (Step("cut", {"seconds": 1.0, "reject_by_annotation": True}),))
+    windows = prepare(replace(trials, parts=tuple(parts)), recipe)
+    np.testing.assert_array_equal(windows.onsets, [2, 3.5, 7])
+    np.testing.assert_array_equal(windows.index, [1, 2, 5])
+
+
+def test_windows_of_trials_keep_their_own_missing_cells():
+    first = prepare(as_recording(epochs()), Recipe("plain", (CUT,)))
+    nothing, some = first.take([0, 1]), np.zeros((2, 4, 200), bool)
+    some[1, 2] = True
+    both = join([nothing, replace(nothing, missing=some)])
+    np.testing.assert_array_equal(both.missing, np.concatenate([np.zeros_like(some), some]))
 
 
 def test_marking_bad_and_wanting_a_continuous_recording():

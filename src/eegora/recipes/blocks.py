@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from eegora.errors import RecordingError
 from eegora.recipes.undo import with_fields
 from eegora.signal import Array
-from eegora.windows import Windows
+from eegora.windows import Windows, joined
 
 # Values of a block: 2 MB in float64, about what a core has to itself.
 BLOCK = 1 << 18
@@ -40,24 +39,6 @@ def in_blocks(windows: Windows, run: Callable[[Windows], Windows]) -> Windows:
     return joined(parts, data)
 
 
-def joined(parts: Sequence[Windows], data: Array) -> Windows:
-    """Return blocks of windows as one, with the data of all."""
-    return replace(
-        parts[0],
-        data=data,
-        onsets=np.concatenate([part.onsets for part in parts]),
-        index=np.concatenate([part.index for part in parts]),
-        n_valid=np.concatenate([part.n_valid for part in parts]),
-        missing=_joined([part.missing for part in parts], parts),
-        scale=_joined([part.scale for part in parts], parts),
-        shift=_joined([part.shift for part in parts], parts),
-        level=_joined([part.level for part in parts], parts),
-        not_undone=tuple(dict.fromkeys(name for part in parts for name in part.not_undone)),
-        flags=tuple(flags for part in parts for flags in part.flags),
-        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-    )
-
-
 def finite(windows: Windows) -> Windows:
     """Return the windows, or refuse those that hold what is no number.
 
@@ -79,11 +60,3 @@ def finite(windows: Windows) -> Windows:
 def _blocks(windows: Windows, n: int) -> Iterator[Windows]:
     for start in range(0, len(windows), n):
         yield windows.take(slice(start, start + n))
-
-
-def _joined(values: list[Any], parts: Sequence[Windows]) -> Any:
-    """Put values of blocks together; what all windows share stays one."""
-    first = values[0]
-    if first is None or all(len(v) == 1 and np.array_equal(v, first, equal_nan=True) for v in values):
-        return first
-    return np.concatenate([np.broadcast_to(v, (len(p), *v.shape[1:])) for v, p in zip(values, parts, strict=True)])

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegora.recipes.blocks import finite, joined
+from eegora.recipes.blocks import finite
 from eegora.recipes.pieces import Blocks, Work
 from eegora.recipes.spill import Growing, check_free
 from eegora.recipes.steps import STEPS
 from eegora.recipes.time_steps import crops_of
 from eegora.signal import Array, Signal
 from eegora.stream import Room, Stream, times_in_a_piece
-from eegora.windows import Windows
+from eegora.windows import Windows, joined
 
 if TYPE_CHECKING:
     from eegora.recipes.recipe import Step
