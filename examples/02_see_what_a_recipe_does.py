@@ -1,6 +1,6 @@
 """Every step between a recording and a model's input is a value that can be looked at and changed."""
 
-from eegora.recipes.recipe import prepare
+from eegora.recipes.prepare import prepare
 from eegora.recordings.read import to_signal
 from eegora.recordings.synthetic import synthetic_raw
 from eegora.registry import find

@@ -11,7 +11,8 @@ from safetensors.numpy import load_file
 
 from eegora.cli.main import main
 from eegora.models.luna.spec import SPEC
-from eegora.recipes.recipe import Recipe, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe
 from eegora.recordings.read import load_signal
 from eegora.registry import find_recipe
 from eegora.results.windows import load_windows

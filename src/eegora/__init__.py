@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from eegora.loading import load_model as load_model
     from eegora.model import Model as Model
     from eegora.preparation import Preparation as Preparation
+    from eegora.recipes.prepare import prepare as prepare
     from eegora.recipes.recipe import Recipe as Recipe
-    from eegora.recipes.recipe import prepare as prepare
     from eegora.recordings.read import read_recording as read_recording
     from eegora.results.attention import Attention as Attention
     from eegora.results.classification import Classification as Classification
@@ -36,7 +36,7 @@ _HOME = {
     "Reconstruction": "eegora.results.reconstruction",
     "Windows": "eegora.windows",
     "load_model": "eegora.loading",
-    "prepare": "eegora.recipes.recipe",
+    "prepare": "eegora.recipes.prepare",
     "read_recording": "eegora.recordings.read",
 }
 __all__ = list(_HOME)

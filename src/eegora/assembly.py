@@ -19,7 +19,7 @@ from eegora.checkpoints.rename import Coverage, new_names, rename, why_renamed
 from eegora.checkpoints.statistics import looks_initialised
 from eegora.checkpoints.synthetic import is_synthetic, synthetic_state_dict
 from eegora.errors import CheckpointError, EegoraError
-from eegora.recipes.recipe import prepare
+from eegora.recipes.prepare import prepare
 from eegora.recordings.positions import head_position
 from eegora.signal import Signal
 from eegora.spec import Config, ModelCode, ModelSpec, Stored, Tensors

@@ -18,12 +18,13 @@ from eegora.ability import check_able, warnings
 from eegora.compute.device import Device
 from eegora.decoding import decoded
 from eegora.embedding import Written, embed_to, one_way
-from eegora.errors import ChannelError
+from eegora.errors import ChannelError, UsageError
 from eegora.many import Refused, embed_sources
 from eegora.mending import mend
 from eegora.preparation import Outlook, Pace, Preparation, Progress, cells_of
 from eegora.provenance import Provenance
-from eegora.recipes.recipe import Recipe, Watch, prepare
+from eegora.recipes.prepare import Watch, prepare
+from eegora.recipes.recipe import Recipe
 from eegora.results.attention import Attention
 from eegora.results.classification import Classification, class_names, probabilities_of
 from eegora.results.embeddings import Embeddings
@@ -110,13 +111,21 @@ class Model:
         return recipe if how.every is None else recipe.every(float(how.every))
 
     def window_seconds(self, how: Preparation | None = None) -> float:
-        """Return the length of the windows that a recipe cuts."""
+        """Return the length of the windows that a recipe cuts.
+
+        Raises
+        ------
+        UsageError
+            ``bad_recipe`` if it depends on the recording's rate; as `recipe`.
+        """
         recipe = self.recipe(how)
-        cut = next(step for step in recipe.steps if step.name in ("cut", "cut_events"))
-        if "seconds" in cut.options:
-            return float(cut.options["seconds"])
-        rates = [float(step.options["rate"]) for step in recipe.steps if step.options.get("rate")]
-        return float(cut.options["samples"]) / rates[-1]
+        if recipe.window_seconds is None:
+            raise UsageError(
+                "bad_recipe",
+                f"recipe {recipe.name} cuts windows of a number of samples at any rate; wanted seconds",
+                hint="give its cut step seconds, or a resample step with a rate before it",
+            )
+        return recipe.window_seconds
 
     def prepare(
         self,

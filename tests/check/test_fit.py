@@ -12,7 +12,8 @@ from eegora.check import look as looking
 from eegora.check.fit import check_recording
 from eegora.check.look import look_at
 from eegora.errors import RecordingError, UsageError
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recordings.channels import parse_label
 from eegora.recordings.read import load_signal
 from eegora.recordings.synthetic import TUH_NAMES, synthetic_raw

@@ -10,10 +10,12 @@ from eegora.compare.hiding import Wish
 from eegora.compare.measures import measures
 from eegora.compare.trial import area_of, hidden_from, prepare_trial, run_trial, score_repair, seconds_needed
 from eegora.errors import ChannelError, RecordingError, UsageError
+from eegora.preparation import Preparation
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recordings.positions import head_position
 from eegora.recordings.source import as_signal
 from eegora.recordings.synthetic import synthetic_raw
-from tests.compare.conftest import StandIn, in_band, oracle
+from tests.compare.conftest import RECIPE, StandIn, in_band, oracle
 
 EVERY_KIND = Wish(channels=("Cz", "O1", "F4"), regions=1, spans=2, gaps=1, runs=5)
 
@@ -112,6 +114,22 @@ def test_who_knows_the_truth_is_perfect(raw):
     assert "Stand-in was better in 3 of 3 hidden channels than spherical spline" in score.sentence
     assert "Stand-in was better in 19 of 19 channels across hidden gaps than linear bridge" in score.sentence
     assert score.sentence.endswith("imputed, not measured.")
+
+
+def test_steps_behind_a_cut_at_events_do_not_limit_the_truth(raw):
+    behind = (Step("filter", {"l_freq": 5.0}), Step("resample", {"rate": 64.0}))
+    locked = Recipe("locked", (*RECIPE.at_events("left").steps, *behind))
+    wish, plain, model = Wish(channels=("Cz",)), oracle(raw), oracle(raw)
+    model.recipe = lambda how: locked
+    score = score_repair(raw, model, wish)
+    assert score.table == score_repair(raw, plain, wish).table
+    assert score.band == "limited to 1 to 40 Hz, as recipe locked does"
+
+
+def test_windows_of_samples_at_any_rate_have_no_length_to_plan_with(tiny):
+    recipe = Recipe("samples", (Step("cut", {"samples": 640}),))
+    with pytest.raises(UsageError, match="recipe samples cuts windows of a number of samples at any rate"):
+        tiny.window_seconds(Preparation(recipe=recipe))
 
 
 def test_numbers_are_those_of_the_measures(raw):

@@ -6,7 +6,8 @@ import pytest
 
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes.event_steps import cut_events
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.registry import find
 from eegora.signal import Annotation
 from tests.recipes.test_steps import recording

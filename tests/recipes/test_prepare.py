@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from eegora.errors import ChannelError, RecordingError, UsageError
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.time_steps import cut
 from eegora.signal import Annotation, Signal
 from eegora.windows import Windows

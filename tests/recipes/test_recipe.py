@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from eegora.errors import UsageError
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.steps import STEPS
 from eegora.signal import Signal
 from tests.recipes.known import LUNA, RECIPES, ZUNA
@@ -102,6 +103,19 @@ def test_a_recipe_is_cheap_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_recipe_says_what_stands_where_and_how_long_its_windows_are() -> None:
+    pick, rate, high = Step("pick"), Step("resample", {"rate": 100}), Step("filter", {"l_freq": 1.0})
+    for cut in (Step("cut", {"samples": 250}), Step("cut_events", {"samples": 250, "events": ["left"]})):
+        recipe = Recipe("r", (Step("zero"), pick, rate, cut, high, Step("resample", {"rate": 50})))
+        assert recipe.before == (Step("zero"), pick, rate)
+        assert recipe.cut == cut
+        assert recipe.behind == (high, Step("resample", {"rate": 50}))
+        assert recipe.limiting == (pick, rate)
+        assert recipe.window_seconds == 2.5
+    assert Recipe("r", (rate, CUT)).window_seconds == 2
+    assert Recipe("r", (Step("cut", {"samples": 250}), rate)).window_seconds is None
 
 
 def test_windows_begin_every_so_many_seconds_but_not_at_events() -> None:

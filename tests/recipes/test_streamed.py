@@ -15,7 +15,8 @@ import pytest
 from eegora import registry
 from eegora.errors import EegoraError, RecordingError, UsageError
 from eegora.recipes import pieces, resample_blocks, spill, streamed
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.steps import STEPS
 from eegora.recipes.value_steps import align_blocks
 from eegora.signal import Annotation, Signal
@@ -101,7 +102,7 @@ def at_the_cut(source: Signal | Stream, steps: Sequence[Step]) -> Signal:
         for step in steps:
             source = STEPS[step.name].function(source, **step.options)
         return source
-    stream, _ = streamed._to_the_cut(source, (*steps, CUTS[0]), pieces.Work(Room()))
+    stream, _ = streamed._to_the_cut(source, Recipe("these", (*steps, CUTS[0])), pieces.Work(Room()))
     head = stream.head
     whole = chained([piece for _, piece in stream.pieces()])
     assert (stream.n_times, stream.sfreq) == (whole.n_times, whole.sfreq)
@@ -142,8 +143,7 @@ def test_steps_before_the_cut(
 
 
 def test_float64_of_the_pieces_is_that_of_the_whole_to_1e_12() -> None:
-    chain = ZUNA.steps[: streamed._place(ZUNA.steps)]
-    found, wanted = at_the_cut(stream_of(long_one()), chain), at_the_cut(long_one(), chain)
+    found, wanted = at_the_cut(stream_of(long_one()), ZUNA.before), at_the_cut(long_one(), ZUNA.before)
     np.testing.assert_allclose(found.data, wanted.data, rtol=0, atol=1e-12 * np.abs(wanted.data).max())
 
 
@@ -212,7 +212,8 @@ def test_a_step_that_undoes_nothing_behind_a_moving_scale_is_refused_in_pieces_t
 def test_pieces_may_be_read_in_any_order() -> None:
     signal = with_lines()
     wanted = STEPS["standardise"].function(signal).data
-    stream, _ = streamed._to_the_cut(stream_of(signal), (Step("standardise"), CUTS[0]), pieces.Work(Room()))
+    recipe = Recipe("moving", (Step("standardise"), CUTS[0]))
+    stream, _ = streamed._to_the_cut(stream_of(signal), recipe, pieces.Work(Room()))
     for start, stop in ((9000, 9500), (17, 40), (9100, 12000), (17_000, signal.n_times)):
         np.testing.assert_array_equal(stream.read(start, stop).data, wanted[:, start:stop])
 

@@ -13,7 +13,8 @@ from safetensors import safe_open
 
 from eegora.errors import RecordingError
 from eegora.recipes import kernels
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recordings.channels import parse_label
 from eegora.recordings.positions import head_position
 from eegora.signal import Signal

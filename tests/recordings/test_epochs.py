@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from eegora.errors import RecordingError
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.value_steps import align
 from eegora.recordings.source import as_recording, as_signal, marked_bad, prepare_source, without
 from eegora.signal import Annotation, Trials

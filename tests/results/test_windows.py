@@ -8,7 +8,7 @@ import pytest
 
 from eegora.errors import UsageError
 from eegora.loading import load_model
-from eegora.recipes.recipe import prepare
+from eegora.recipes.prepare import prepare
 from eegora.recordings.read import to_signal
 from eegora.recordings.synthetic import synthetic_raw
 from eegora.registry import specs

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegora.benchmark.measure import Sample, in_turn, ratio, timed
-from eegora.recipes.recipe import Recipe, Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.signal import Array
 
 if TYPE_CHECKING:

@@ -131,7 +131,7 @@ def _excerpt(look: Look, signal: Signal, recipe: Recipe) -> Signal:
 
 def _events(recipe: Recipe) -> Any:
     """Return the events that a recipe cuts at; None if it cuts on a grid."""
-    return next((step.options["events"] for step in recipe.steps if step.name == "cut_events"), None)
+    return recipe.cut.options.get("events")
 
 
 def _refused(error: EegoraError, attempt: Attempt, command: str) -> list[Finding]:
@@ -196,16 +196,13 @@ def _grid(look: Look, recipe: Recipe, *, rejecting: bool) -> Windows:
     state: Any = Signal(
         np.zeros((1, look.n_times), np.float16), ("row",), nowhere, look.signal.sfreq, look.annotations, name=look.name
     )
-    for step in recipe.steps:
+    for step in recipe.before:
         if step.name == "resample":
             # Picking samples makes as many as the FFT, and needs no float64.
             state = STEPS[step.name].function(state, **{**step.options, "method": "nearest"})
-        elif STEPS[step.name].where == "cut":
-            everything = {} if rejecting else {"reject_by_annotation": False, "gaps": "keep"}
-            state = STEPS[step.name].function(state, **{**step.options, **everything})
-            break
-    assert isinstance(state, Windows)
-    return state
+    everything = {} if rejecting else {"reject_by_annotation": False, "gaps": "keep"}
+    windows: Windows = STEPS[recipe.cut.name].function(state, **{**recipe.cut.options, **everything})
+    return windows
 
 
 def _input(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -> list[Finding]:
@@ -247,12 +244,12 @@ def _input(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -> 
 
 def _size(look: Look, signal: Signal, attempt: Attempt) -> tuple[list[Finding], int]:
     """Say of a recording too large to be held how it is worked through, and the bytes of its temporary files."""
-    steps = attempt.recipe.choosing(missing=attempt.missing, unknown=attempt.unknown).steps
+    recipe = attempt.recipe.choosing(missing=attempt.missing, unknown=attempt.unknown)
     size = f"{look.n_times * len(signal.ch_names) * 8 / 1e9:.3g} GB of samples"
     if look.n_times * len(signal.ch_names) * 8 <= LIMIT:
         return [], 0
     known = replace(signal, annotations=look.annotations)
-    n_bytes, head = streamed.foreseen(known, look.n_times, steps, Room(way_back=False))
+    n_bytes, head = streamed.foreseen(known, look.n_times, recipe, Room(way_back=False))
     sentence = f"{size} are worked through in pieces, with {n_bytes / 1e9:.3g} GB of temporary files (--temp)"
     blocks = [Finding("note", "resample", note) for note in head.notes if note == resample_blocks.NOTE]
     return [Finding("note", "size", sentence), *blocks], n_bytes

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from eegora.check.verdict import Finding
 from eegora.errors import EegoraError
-from eegora.recipes.recipe import Recipe, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe
 from eegora.signal import Signal, Trials
 from eegora.spec import ModelSpec
 from eegora.vocabulary import fit_channels, unseen_rows

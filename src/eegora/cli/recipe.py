@@ -62,7 +62,7 @@ def run(
 ) -> None:
     """Prepare a recording and save its windows, with all that leads back to volts."""
     from eegora.cli.session import Session
-    from eegora.recipes.recipe import prepare
+    from eegora.recipes.prepare import prepare
     from eegora.recordings.source import load, marked_bad, without
     from eegora.results.storage import ending
     from eegora.results.windows import ENDINGS, save_windows

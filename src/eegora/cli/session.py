@@ -130,7 +130,7 @@ class Session:
         from eegora import registry
         from eegora.errors import CheckpointError, UsageError
         from eegora.recipes.fill import POLICIES
-        from eegora.recipes.recipe import UNKNOWN
+        from eegora.recipes.prepare import UNKNOWN
 
         _, spec, _ = registry.find(name)
         registry.find_recipe(spec, recording.recipe).checked()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from eegora.model import Model
     from eegora.recordings.source import Source
 
-LIMITING = ("pick", "resample", "filter", "notch")  # what a repair does to the whole recording
 SHORTEST = 0.25  # seconds of good signal that a figure needs
 SHOWN = 5.0  # seconds of each channel kept for the eye
 AREAS = {
@@ -266,11 +265,8 @@ def _named(signal: Signal, good: Sequence[str], wish: Wish) -> Wish:
 def _limited(signal: Signal, recipe: Recipe) -> Signal:
     """Limit a signal to what the model keeps of it, at its own rate: the recipe's filters, and its resampling there and back."""
     done = replace(signal, data=np.where(np.isfinite(signal.data), signal.data, 0.0))
-    for step in recipe.steps:
-        if step.name == "cut":
-            break
-        if step.name in LIMITING:
-            done = STEPS[step.name].function(done, **step.options)
+    for step in recipe.limiting:
+        done = STEPS[step.name].function(done, **step.options)
     return replace(done, data=_at_rate(done.data, done.sfreq, signal), sfreq=signal.sfreq)
 
 
@@ -281,7 +277,7 @@ def _at_rate(data: Array, rate: float, like: Signal) -> Array:
 
 def _band(recipe: Recipe, sfreq: float) -> str:
     """Say in words what `_limited` leaves."""
-    limits = [step for step in recipe.steps[: [s.name for s in recipe.steps].index("cut")] if step.name in LIMITING]
+    limits = recipe.limiting
     rates = [sfreq, *(float(step.options["rate"]) for step in limits if step.options.get("rate"))]
     lows = [float(step.options["l_freq"]) for step in limits if step.options.get("l_freq")]
     highs = [float(step.options["h_freq"]) for step in limits if step.options.get("h_freq")]

@@ -1,11 +1,10 @@
-"""A recipe as data, and `prepare`, which runs one. Knows no step by name except that exactly one cuts (`steps`)."""
+"""A recipe as data: what is in it, and whether it can be run. Running one is left to `prepare`, what steps do to `steps`."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,16 +15,10 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import numpy as np
 
-from eegora.errors import RecordingError, UsageError
-from eegora.signal import Array, Signal, Trials
-from eegora.stream import Room, Stream
-from eegora.windows import Windows, join
+from eegora.errors import UsageError
 
 if TYPE_CHECKING:
     from eegora.recipes.steps import StepInfo
-
-UNKNOWN = ("refuse", "drop")
-Watch = Callable[["Step", "Signal | Windows"], None]
 
 
 @dataclass(frozen=True)
@@ -227,6 +220,40 @@ class Recipe:
                 )
         return self
 
+    @property
+    def before(self) -> tuple[Step, ...]:
+        """The steps before the cut."""
+        return self.steps[: self._place]
+
+    @property
+    def cut(self) -> Step:
+        """The step that cuts."""
+        return self.steps[self._place]
+
+    @property
+    def behind(self) -> tuple[Step, ...]:
+        """The steps behind the cut."""
+        return self.steps[self._place + 1 :]
+
+    @cached_property
+    def _place(self) -> int:
+        from eegora.recipes.steps import STEPS
+
+        return [STEPS[step.name].where for step in self.checked().steps].index("cut")
+
+    @property
+    def limiting(self) -> tuple[Step, ...]:
+        """The steps before the cut that say which channels, rate and band of a recording are kept."""
+        return tuple(step for step in self.before if step.name in ("pick", "resample", "filter", "notch"))
+
+    @property
+    def window_seconds(self) -> float | None:
+        """Length of the windows; None if that depends on the recording's rate."""
+        if "seconds" in self.cut.options:
+            return float(self.cut.options["seconds"])
+        rates = [float(step.options["rate"]) for step in self.before if step.options.get("rate")]
+        return float(self.cut.options["samples"]) / rates[-1] if rates and "samples" in self.cut.options else None
+
     def choosing(self, **chosen: Any) -> Recipe:
         """Return the recipe with these options set in every step that has them; None leaves a step's own."""
         from eegora.recipes.steps import STEPS
@@ -245,155 +272,6 @@ class Recipe:
     def __str__(self) -> str:
         """Return one line: the names of the steps in order."""
         return f"{self.name}: {' → '.join(step.name for step in self.steps)}"
-
-
-def prepare(
-    source: Signal | Stream | Trials | Windows,
-    recipe: Recipe,
-    *,
-    missing: str | None = None,
-    unknown: str | None = None,
-    watch: Watch | None = None,
-    room: Room | None = None,
-) -> Windows:
-    """Run a recipe on a recording.
-
-    Parameters
-    ----------
-    source : Signal, Stream, Trials or Windows
-        A Stream is worked through in pieces. With Windows only the steps behind the cut run.
-    recipe : Recipe
-    missing : str, optional
-        What to do about channels that the recording lacks, for the steps that ask: ``refuse``, ``skip``, ``zero``,
-        ``nearest``, ``inverse-distance``, ``mean``, ``spline``. Default: what the recipe says.
-    unknown : str, optional
-        What to do about channels without a position, for the steps that ask: ``refuse`` or ``drop``.
-    watch : callable, optional
-        Called as ``watch(step, state)`` after every step; the state must not be changed. Not called for a Stream.
-    room : Room, optional
-        Where a Stream's temporary files go, and what of it is kept.
-
-    Returns
-    -------
-    Windows
-        Data float32, contiguous, finite; of a Stream perhaps a memory map.
-
-    Raises
-    ------
-    RecordingError
-        ``too_short``, ``no_windows``, ``bad_rate``, ``constant_data``, ``non_finite``.
-    ChannelError
-        ``missing_channels``, ``no_channels``, ``no_positions``, ``bipolar``.
-    UsageError
-        ``bad_recipe``, ``bad_option``.
-
-    Examples
-    --------
-    >>> windows = prepare(to_signal(raw), recipe, missing="skip")  # doctest: +SKIP
-    """
-    from eegora.recipes import streamed
-    from eegora.recipes.blocks import finite, in_blocks
-    from eegora.recipes.fill import POLICIES
-    from eegora.recipes.steps import STEPS
-    from eegora.recipes.undo import giving_up, noted, with_fields
-
-    for option, value, known in (("missing", missing, POLICIES), ("unknown", unknown, UNKNOWN)):
-        if value is not None and value not in known:
-            raise UsageError("bad_option", f"{option} = '{value}' came, wanted one of {', '.join(known)}")
-    recipe = recipe.checked().choosing(missing=missing, unknown=unknown)
-    steps = recipe.steps
-
-    def run(state: Any, some: Iterable[Step]) -> Any:
-        for step in some:
-            # Pieces of a stream may be views of a block that is kept for the next piece.
-            theirs = watch is not None or isinstance(source, Stream) or _is_of(source, state.data)
-            with giving_up(None if theirs else state.data):
-                state = STEPS[step.name].function(state, **step.options)
-            if isinstance(state, Windows):
-                state = _blank_after_end(state)
-            if watch is not None:
-                watch(step, state)
-        return state
-
-    n_before = 1 + [STEPS[step.name].where for step in steps].index("cut")
-    behind = steps[n_before:]
-    if isinstance(source, Stream):
-        watch = None  # nothing is there to be shown
-        windows = streamed.in_pieces(source, steps, run, room or Room())
-    else:
-        if isinstance(source, Windows):
-            names = ", ".join(step.name for step in steps[:n_before])
-            windows = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
-        else:
-            windows = _cut(source, lambda part: run(part, steps[:n_before]), _least_seconds(steps[:n_before]))
-        separable = watch is None and len(windows) and all(STEPS[step.name].blocks is None for step in behind)
-        windows = in_blocks(windows, lambda some: run(some, behind)) if separable else run(windows, behind)
-        windows = finite(with_fields(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
-    windows = noted(windows, *_flat_notes(windows))
-    if isinstance(source, Windows):
-        return windows
-    head = source.head if isinstance(source, Stream) else source.parts[0] if isinstance(source, Trials) else source
-    return _with_bads(with_fields(windows, recipe=recipe.to_toml()), head)
-
-
-def _is_of(source: Signal | Trials | Windows, data: Array) -> bool:
-    """Say whether an array may be the caller's own."""
-    if isinstance(source, Trials):
-        return any(np.may_share_memory(data, part.data) for part in source.parts)
-    return np.may_share_memory(data, source.data)
-
-
-def _least_seconds(steps: Sequence[Step]) -> float | None:
-    """Return what the steps up to the cut need of a recording at least; None if that depends on its rate."""
-    *before, cut = steps
-    rates = [step.options["rate"] for step in before if step.options.get("rate")]
-    if cut.options.get("tail", "drop") != "drop":
-        return None
-    if "seconds" in cut.options:
-        return float(cut.options["seconds"])
-    return float(cut.options["samples"]) / rates[-1] if rates and "samples" in cut.options else None
-
-
-def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], seconds: float | None) -> Windows:
-    """Run the steps up to the cut: on trials one by one, so that what stands behind it sees the windows of all of them."""
-    if isinstance(source, Signal):
-        return run(source)
-    found = source.parts[0].seconds
-    if seconds is not None and found < seconds - 1 / source.sfreq:
-        told = (
-            f"{source.name} holds epochs, not a continuous recording: {found:g} s each, wanted at least {seconds:g} s"
-        )
-        hint = "give the recording itself, longer epochs, or a recipe with shorter windows"
-        raise RecordingError("not_continuous", told, hint=hint)
-    parts = [run(part) for part in source.parts]
-    windows = join([replace(p, onsets=p.onsets + at) for p, at in zip(parts, source.onsets, strict=True)])
-    return replace(windows, notes=(*windows.notes, *source.notes), axis=None)
-
-
-def _with_bads(windows: Windows, signal: Signal) -> Windows:
-    """Say which rows come from channels that the recording marks as bad: most recipes use them all the same."""
-    marked = {label for name in signal.bads if (use := signal.plan.of(name)) for label in use.sources}
-    bads = tuple(use.row for use in windows.plan.uses if use.row is not None and marked.intersection(use.sources))
-    if not bads:
-        return windows
-    note = f"marked bad, but among the model's channels: {', '.join(bads)}; --exclude leaves a channel out"
-    return replace(windows, bads=bads, notes=(*windows.notes, note))
-
-
-def _flat_notes(windows: Windows) -> list[str]:
-    """Say once per channel in how many windows it was flat."""
-    flat = Counter(flag.partition(":")[2] for flags in windows.flags for flag in flags if flag.startswith("flat:"))
-    return [f"{name} is flat in {n} of {len(windows)} windows: set to 0" for name, n in flat.items()]
-
-
-def _blank_after_end(windows: Windows) -> Windows:
-    """Keep what lies behind the end of a shorter window at zero, whatever the step made of it."""
-    from eegora.recipes.undo import valid
-
-    inside = valid(windows)
-    if inside is True:
-        return windows
-    return replace(windows, data=np.where(inside, windows.data, 0.0).astype(windows.data.dtype))
 
 
 def _check_options(recipe: str, step: Step, info: StepInfo) -> None:

@@ -5,15 +5,16 @@ How a step treats pieces so that the numbers are those of the whole, it says its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from eegora.recipes.blocks import finite
 from eegora.recipes.pieces import Blocks, Work
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.spill import Growing, check_free
 from eegora.recipes.steps import STEPS
 from eegora.recipes.time_steps import crops_of
@@ -21,20 +22,16 @@ from eegora.signal import Array, Signal
 from eegora.stream import Room, Stream, times_in_a_piece
 from eegora.windows import Windows, joined
 
-if TYPE_CHECKING:
-    from eegora.recipes.recipe import Step
-
-Run = Callable[[Any, Iterable["Step"]], Any]
+Run = Callable[[Any, Iterable[Step]], Any]
 
 
-def in_pieces(stream: Stream, steps: Sequence[Step], run: Run, room: Room) -> Windows:
+def in_pieces(stream: Stream, recipe: Recipe, run: Run, room: Room) -> Windows:
     """Run a recipe on a recording without holding it.
 
     Parameters
     ----------
     stream : Stream
-    steps : sequence of Step
-        One cut.
+    recipe : Recipe
     run : callable
         State and steps → state.
     room : Room
@@ -49,17 +46,17 @@ def in_pieces(stream: Stream, steps: Sequence[Step], run: Run, room: Room) -> Wi
     UsageError
         ``disk_full`` before anything is read.
     """
-    n_bytes, _ = foreseen(stream.head, stream.n_times, steps, room)
+    n_bytes, _ = foreseen(stream.head, stream.n_times, recipe, room)
     check_free(room.folder, n_bytes, stream.head.name)
-    stream, grid = _to_the_cut(stream, steps, Work(room))
+    stream, grid = _to_the_cut(stream, recipe, Work(room))
     blocks: Blocks = partial(_crops, stream, grid, room)
-    for step in _behind(steps):
+    for step in recipe.behind:
         treat = STEPS[step.name].blocks
         blocks = treat(blocks, **step.options) if treat else partial(_each, blocks, run, step)
     return _collected(blocks(), len(grid), room)
 
 
-def foreseen(known: Signal, n_times: int, steps: Sequence[Step], room: Room) -> tuple[int, Signal]:
+def foreseen(known: Signal, n_times: int, recipe: Recipe, room: Room) -> tuple[int, Signal]:
     """Say what working in pieces will take.
 
     Parameters
@@ -67,7 +64,7 @@ def foreseen(known: Signal, n_times: int, steps: Sequence[Step], room: Room) -> 
     known : Signal
         All of the recording but its samples.
     n_times : int
-    steps, room
+    recipe, room
         As in `in_pieces`.
 
     Returns
@@ -83,9 +80,9 @@ def foreseen(known: Signal, n_times: int, steps: Sequence[Step], room: Room) -> 
 
     head = replace(known, data=np.zeros((len(known.ch_names), 2)))
     work = Work(room, planning=True)
-    stream, grid = _to_the_cut(Stream(head, n_times, never), steps, work)
+    stream, grid = _to_the_cut(Stream(head, n_times, never), recipe, work)
     window: Any = _blank(stream.head, grid.data.shape[-1])
-    for step in _behind(steps):
+    for step in recipe.behind:
         if STEPS[step.name].blocks is None:
             window = STEPS[step.name].function(window, **step.options)
     kept = (window.scale, window.shift, window.level) if room.way_back else ()
@@ -93,18 +90,9 @@ def foreseen(known: Signal, n_times: int, steps: Sequence[Step], room: Room) -> 
     return work.n_bytes + len(grid) * each, stream.head
 
 
-def _place(steps: Sequence[Step]) -> int:
-    return next(i for i, step in enumerate(steps) if STEPS[step.name].where == "cut")
-
-
-def _behind(steps: Sequence[Step]) -> Sequence[Step]:
-    return steps[1 + _place(steps) :]
-
-
-def _to_the_cut(stream: Stream, steps: Sequence[Step], work: Work) -> tuple[Stream, Windows]:
+def _to_the_cut(stream: Stream, recipe: Recipe, work: Work) -> tuple[Stream, Windows]:
     """Return the stream before the cut, and its windows on one channel of zeros."""
-    *before, cut = steps[: 1 + _place(steps)]
-    for step in before:
+    for step in recipe.before:
         info = STEPS[step.name]
         if info.stream is None:
             stream = stream.map(partial(info.function, **step.options))
@@ -114,7 +102,7 @@ def _to_the_cut(stream: Stream, steps: Sequence[Step], work: Work) -> tuple[Stre
     head, nothing = stream.head, np.zeros((1, 1))
     one = replace(head, data=row, ch_names=head.ch_names[:1], ch_pos=head.ch_pos[:1], bads=())
     flat = replace(one, scale=nothing + 1, shift=nothing, level=nothing)
-    grid = STEPS[cut.name].function(flat, **cut.options)
+    grid = STEPS[recipe.cut.name].function(flat, **recipe.cut.options)
     return stream, replace(grid, data=np.broadcast_to(row[:, :1], grid.data.shape))  # zeros that take no memory
 
 

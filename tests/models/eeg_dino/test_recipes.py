@@ -6,7 +6,7 @@ import pytest
 from eegora.errors import ChannelError, RecordingError
 from eegora.models.eeg_dino.inference import slots_of
 from eegora.models.eeg_dino.spec import DERIVATIONS, RECIPES, TUEG
-from eegora.recipes.recipe import prepare
+from eegora.recipes.prepare import prepare
 from eegora.recordings.read import array_to_signal
 
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from eegora.errors import ChannelError
 from eegora.models.eegpt.spec import DOWNSTREAM, RECIPES, VOCABULARY
 from eegora.preparation import Preparation
-from eegora.recipes.recipe import prepare
+from eegora.recipes.prepare import prepare
 from eegora.recipes.steps import STEPS
 from eegora.recordings.read import array_to_signal, to_signal
 from eegora.recordings.synthetic import synthetic_raw

@@ -17,7 +17,7 @@ from eegora.models.luna.inference import CODE, locations_of, pack
 from eegora.models.luna.network import frequency_features
 from eegora.models.luna.spec import SCRIPT_ROWS, SEED, SIENA, SPEC, TUEG, UNSEEN, VOCABULARY
 from eegora.preparation import Preparation
-from eegora.recipes.recipe import prepare
+from eegora.recipes.prepare import prepare
 from eegora.recordings.positions import head_position
 from eegora.recordings.read import to_signal
 from eegora.recordings.source import without

@@ -8,7 +8,7 @@ import pytest
 
 from eegora.errors import ChannelError, UsageError
 from eegora.models.zuna.spec import EPOCHS, SPEC, ZUNA, ZUNA11
-from eegora.recipes.recipe import prepare
+from eegora.recipes.prepare import prepare
 from eegora.recordings.read import to_signal
 from eegora.recordings.source import prepare_source, without
 from eegora.recordings.synthetic import synthetic_raw

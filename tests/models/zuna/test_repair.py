@@ -14,6 +14,7 @@ from eegora.models.zuna.repair import RepairOptions, options_of, repair
 from eegora.models.zuna.seams import at_own_rate, spread_at_own_rate, without_seams
 from eegora.models.zuna.segments import segments
 from eegora.models.zuna.spec import ZUNA11
+from eegora.recipes.recipe import Step
 from eegora.recordings.read import to_signal
 from eegora.recordings.synthetic import synthetic_raw
 from eegora.signal import Annotation
@@ -63,6 +64,13 @@ def test_only_bad_cells_change_in_the_recording(signal):
     assert np.abs(time[first] - 20.0625).max() <= 0.0625 + 1 / 250  # one token, of 125 ms
     others = np.delete(np.arange(21), [row(signal, "O2"), row(signal, "Fp1")])
     assert not changed[np.ix_(others, np.flatnonzero(rest))].any()
+
+
+def test_steps_behind_a_cut_at_events_do_not_run_on_the_recording(signal):
+    locked = ZUNA11.at_events("left")
+    behind = replace(locked, steps=(*locked.steps, Step("filter", {"l_freq": 5.0})))
+    plain, other = (repair(signal, r, RepairOptions(bads=("O2",)), Model()) for r in (ZUNA11, behind))
+    assert np.array_equal(plain.hybrid, other.hybrid)
 
 
 def test_nothing_bad_means_nothing_sampled(signal):

@@ -11,7 +11,8 @@ from torch import nn
 
 from eegora.models.luna.inference import ROW, normalised_locations, position_features, trace
 from eegora.models.luna.spec import RECIPES
-from eegora.recipes.recipe import Step, prepare
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Step
 from eegora.recipes.steps import STEPS
 from eegora.recordings.positions import head_position
 from eegora.signal import Signal

@@ -36,8 +36,6 @@ from eegora.signal import Annotation, Array, Signal
 from eegora.spec import Run
 from eegora.windows import Windows
 
-BEFORE = ("pick", "resample", "filter", "notch")  # a recipe's steps that run on the whole recording here
-
 
 @dataclass(frozen=True)
 class RepairOptions:
@@ -302,11 +300,8 @@ def _prepared(signal: Signal, recipe: Recipe) -> tuple[Signal, list[Span]]:
     missing = masks.missing_spans(signal.data, signal.ch_names, signal.sfreq)
     if missing:
         signal = replace(signal, data=_bridged(signal.data))
-    for step in recipe.steps:
-        if step.name == "cut":
-            break
-        if step.name in BEFORE:
-            signal = STEPS[step.name].function(signal, **step.options)
+    for step in recipe.limiting:
+        signal = STEPS[step.name].function(signal, **step.options)
     if len(signal.ch_names) < 3:
         raise ChannelError(
             "too_few_channels",
