@@ -112,6 +112,19 @@ def test_recipe_run_writes_what_leads_back_to_volts(run, ending):
     assert same.choices == {"missing": None, "exclude": [], "bads": []}
 
 
+@pytest.mark.parametrize("ending", [".npz", ".safetensors"])
+def test_recipe_run_writes_the_same_from_pieces(run, ending, monkeypatch):
+    monkeypatch.setattr("eegora.recipes.spill.SMALL", 1000)
+    words = ("recipe", "run", CASES / "tuh_ref.edf", "--recipe", "luna-tuab")
+    assert run(*words, "-o", f"whole{ending}")[0] == 0
+    assert run(*words, "-o", f"pieces{ending}", "--memory", 0, "--temp", ".")[0] == 0
+    whole, pieces = load_windows(f"whole{ending}"), load_windows(f"pieces{ending}")
+    np.testing.assert_allclose(pieces.data, whole.data, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(pieces.to_volts(), whole.to_volts(), rtol=0, atol=2e-7 * np.abs(whole.to_volts()).max())
+    assert (pieces.recipe, pieces.plan, pieces.notes) == (whole.recipe, whole.plan, whole.notes)
+    assert sorted(path.name for path in Path().iterdir()) == [f"pieces{ending}", f"whole{ending}"]
+
+
 def test_recipe_run_takes_an_edited_recipe(run):
     code, out, _ = run("recipe", "show", "luna-unipolar", "--toml")
     Path("mine.toml").write_text(out.replace("samples = 1280", "samples = 256"))

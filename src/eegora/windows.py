@@ -121,9 +121,7 @@ class Windows:
     def let_go(self) -> None:
         """Give back the memory that windows in a file take once they were read; they are read again when needed."""
         for values in (self.data, self.scale, self.shift, self.level):
-            mapped = getattr(values, "_mmap", None)
-            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-                mapped.madvise(mmap.MADV_DONTNEED)
+            let_go(values)
 
     def take(self, rows: slice | Sequence[int] | NDArray[np.intp]) -> Windows:
         """Return some of the windows."""
@@ -157,6 +155,13 @@ class Windows:
             plan=self.plan.dropping(gone, reason),
             bads=tuple(name for name in self.bads if name not in gone),
         )
+
+
+def let_go(values: NDArray[Any]) -> None:
+    """Give back the memory that an array in a file takes, and nothing of any other."""
+    mapped = getattr(values, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _take(values: Any, axis: int, pick: NDArray[np.intp]) -> Any:

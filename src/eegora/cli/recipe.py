@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eegora.cli.options import OutputOptions, result_path, words
+from eegora.cli.options import OutputOptions, RoomOptions, expand, result_path, words
 
 if TYPE_CHECKING:
     from eegora.recipes.recipe import Recipe
@@ -44,9 +44,11 @@ def show(
 
 
 @app.command("run", help="Write the windows that a recipe makes of a recording; no model is needed.")
+@expand
 def run(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="A file that MNE reads, or CSV.")],
     name: Annotated[str, typer.Option("--recipe", help="A recipe's name (`eegora recipe list`), or a .toml file.")],
+    pieces: RoomOptions,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write: .npz or .safetensors.")] = None,
     missing: Annotated[
         str | None,
@@ -71,9 +73,12 @@ def run(
     recipe = _find(name)
     path = result_path(out, f"{recording.stem}_{recipe.name}.npz", overwrite, recording)
     ending(path, ENDINGS, "windows")
-    signal, _ = load(recording, units=units, sfreq=sfreq, montage=montage)
+    room = pieces.room(way_back=True)
+    with session.told(room, "looking through") as told:
+        signal, _ = load(recording, told, units=units, sfreq=sfreq, montage=montage)
     signal = without(marked_bad(signal, words(bads)), words(exclude))
-    windows = prepare(signal, recipe, missing=missing)
+    with session.told(room, "preparing") as told:
+        windows = prepare(signal, recipe, missing=missing, room=told)
     options = {"missing": missing, "exclude": list(words(exclude)), "bads": list(words(bads))}
     save_windows(path, windows, options)
     for note in windows.notes:

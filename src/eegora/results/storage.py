@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from eegora import whole
 from eegora.errors import UsageError
 from eegora.provenance import UNTRAINED, Provenance
+from eegora.results.arrays import write_npz, write_safetensors
 
 LAYOUT = "eegora-result-1"
 KEY = "eegora"  # where the record lies: a metadata key, or a member of an .npz
@@ -99,21 +100,12 @@ def to_text(found: Record) -> str:
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], found: Record) -> None:
     """Write arrays and their record to a ``.safetensors`` or ``.npz`` file, whole or not at all."""
-    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
     def write(part: Path) -> None:
         if path.suffix.lower() == ".npz":
-            with part.open("wb") as file:  # given a name, NumPy may add an ending to it
-                members: dict[str, Any] = {KEY: np.array(to_text(found)), **ordered}
-                np.savez(file, **members)
-            return
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
-
-        try:  # keys beside the record: readable by people and by tools that do not parse it
-            save_file(ordered, part, metadata={KEY: to_text(found), **_plain(found)})
-        except SafetensorError as error:  # a full disk, which it does not report as an OSError
-            raise OSError(str(error)) from error
+            write_npz(part, {KEY: np.array(to_text(found)), **arrays})
+        else:  # keys beside the record: readable by people and by tools that do not parse it
+            write_safetensors(part, arrays, {KEY: to_text(found), **_plain(found)})
 
     write_whole(path, write)
 
