@@ -198,6 +198,13 @@ def test_attention_names_three_channels_per_query(run, recording, base):
     said = json.loads(out)
     assert said["shape"] == [2, 32, 4, 22]
     assert [len(query) for query in said["top_channels"]] == [3, 3, 3, 3]
+    pieces = ("--json", "--memory", 0, "-o", "pieces.npz")
+    code, out, _ = run("attention", recording, "--model", "luna-base", "--checkpoint", base, *pieces)
+    assert code == 0
+    assert [[name for name, _ in query] for query in json.loads(out)["top_channels"]] == [
+        [name for name, _ in query] for query in said["top_channels"]
+    ]
+    np.testing.assert_allclose(np.load("pieces.npz")["data"], np.load("a.npz")["data"], rtol=0, atol=1e-5)
 
 
 def test_save_inputs_and_figures(run, recording):

@@ -342,3 +342,16 @@ def test_a_model_without_the_verb_names_those_that_have_it(desk, tmp_path, capfd
     path = desk / "rec_raw.fif"
     assert main(["repair", str(path), "--model", "luna-base", "--untrained", "-o", str(tmp_path / "r_raw.fif")]) == 2
     assert "zuna" in capfd.readouterr().err
+
+
+def test_what_is_held_as_a_whole_is_said_and_refused_where_it_does_not_fit(desk, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("eegora.recordings.fits.LIMIT", 1000)
+    monkeypatch.setattr("eegora.cli.session.LIMIT", 1000)
+    monkeypatch.setattr("eegora.recordings.fits.free_memory", lambda: 10**9)
+    assert run(desk, "repair", tmp_path / "out_raw.fif") == 0
+    assert "note: held as a whole: 0.000" in capsys.readouterr().err
+    n_bytes = 8 * len(NAMES) * 20 * 200
+    monkeypatch.setattr("eegora.recordings.fits.free_memory", lambda: 4 * n_bytes - 1)
+    assert run(desk, "repair", tmp_path / "no_raw.fif") == 3
+    assert "are free. Next: cut it into parts" in capsys.readouterr().err
+    assert not (tmp_path / "no_raw.fif").exists()

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, expand, model_name, output_path
+from eegora.cli.options import (
+    ModelOptions,
+    OutputOptions,
+    RecordingOptions,
+    RoomOptions,
+    expand,
+    model_name,
+    output_path,
+)
 from eegora.cli.session import Session
 
 ENDINGS = (".safetensors", ".npz", ".parquet")
@@ -17,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     )
 
 
-def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOptions) -> None:
+def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOptions, pieces: RoomOptions) -> None:
     """Save a model's attention over channels."""
     from eegora.report.tables import show, top_channels_table
 
@@ -26,9 +34,10 @@ def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOp
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_attention.safetensors", source, ENDINGS)
     session.foresee(name, model, recording, path)
-    signal, _ = session.read(recording)
+    room = pieces.room()
+    signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)
-    windows, how = session.prepare(ready, signal, recording, "attention")
+    windows, how = session.prepare(ready, signal, recording, "attention", room=room)
     with session.phase("run the network"), session.progress("reading attention") as progress:
         result = ready.attention(windows, how, batch_size=model.batch_size, progress=progress)
     with session.phase("save"):

@@ -24,6 +24,7 @@ from eegora.errors import UsageError
 
 N_TOLD = 5  # stretches that the last line lists
 ENDINGS = (".fif",)
+HELD = 5  # times a recording's samples, what the work takes of memory at most
 ACTS = {"repair": "repairing", "upsample": "upsampling"}
 
 Annotations = Annotated[bool, typer.Option(help="Stretches annotated BAD are bad, and filled.")]
@@ -133,7 +134,7 @@ def _run(
     if recording.non_finite == "refuse":  # what is not a number is filled
         recording = replace(recording, non_finite="keep")
     scoring = Scoring(score, session, path, source)
-    signal, raw = session.read(recording)
+    signal, raw = session.read(recording, HELD)
     ready = session.load(name, model)
     how = preparation(recording)
     scoring.plan(signal, ready, how, wanted | {"batch_size": model.batch_size})

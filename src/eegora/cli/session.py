@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, settings, words
+from eegora.stream import LIMIT
 
 if TYPE_CHECKING:
     from eegora.model import Model
@@ -173,9 +174,26 @@ class Session:
         self.detail(f"   {model!r}: {model.coverage}")
         return model
 
-    def read(self, options: RecordingOptions) -> tuple[Any, Any]:
-        """Read what the options name: a Signal and its Raw, or Trials and None."""
-        return self.read_any(options, None)
+    def read(self, options: RecordingOptions, times: float = 3) -> tuple[Any, Any]:
+        """Read what the options name as a whole: a Signal and its Raw, or Trials and None.
+
+        What the work will take of memory, `times` the samples, is said where that is much.
+
+        Raises
+        ------
+        RecordingError
+            ``too_large``.
+        """
+        from eegora.recordings.fits import check_fits
+        from eegora.signal import Signal
+
+        signal, raw = self.read_any(options, None)
+        if isinstance(signal, Signal) and (n_bytes := signal.data.nbytes) > LIMIT:
+            self.note(
+                f"held as a whole: {n_bytes / 1e9:.3g} GB of samples, about {n_bytes * times / 1e9:.3g} GB in all"
+            )
+            check_fits(signal.name, n_bytes, times, there=1)
+        return signal, raw
 
     def read_any(self, options: RecordingOptions, room: Room | None) -> tuple[Any, Any]:
         """Read what the options name, or open it as a Stream where it is too large for the room."""

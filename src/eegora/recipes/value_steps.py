@@ -183,23 +183,16 @@ def standardise_stream(stream: Stream, work: Work, *, factor: float = 1e-3, eps:
     # Before sample 0, every, 2 every …, as far as the recording was read.
     states: list[Array] = [np.zeros((2, len(rows), 1))]
 
-    def passed(start: int, stop: int) -> list[Signal]:
-        """Run over samples from one at which a state is known."""
-        chunk, state, parts = stream.read(start, stop), states[start // every], []
-        for at in range(start, stop, every):
-            some = stretch(chunk, at - start, min(at + every, stop) - start)
-            part, state = _standardised(some, at, state, factor, eps)
-            parts.append(part)
-            if at + every <= stop and at // every + 1 == len(states):
-                states.append(state)
-        return parts
-
     def read(start: int, stop: int) -> Signal:
-        while len(states) <= start // every:  # windows in between were not wanted
-            last = (len(states) - 1) * every
-            passed(last, last + every)
-        begin = start // every * every
-        return stretch(chained(passed(begin, stop)), start - begin, stop - begin)
+        parts = []
+        for at in range(min(start // every, len(states) - 1) * every, stop, every):
+            end = min(at + every, stop)
+            part, state = _standardised(stream.read(at, end), at, states[at // every], factor, eps)
+            if end - at == every and len(states) == at // every + 1:
+                states.append(state)
+            if end > start:
+                parts.append(stretch(part, max(start - at, 0), end - at))
+        return chained(parts)
 
     return Stream(head, stream.n_times, read)
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.plan import ChannelPlan
 from eegora.recordings.checks import NonFinite, check_rate, constant, finite, plausible_rate, plausible_unit
+from eegora.recordings.fits import check_fits
 from eegora.recordings.formats import cut_unreadable, reader_of
 from eegora.recordings.montages import set_montage
 from eegora.recordings.opening import Opened, Request, quietly
@@ -121,9 +122,10 @@ def to_signal(
     Raises
     ------
     RecordingError
-        ``no_channels``, ``non_finite``, ``constant_data``, ``bad_positions``, ``bad_rate``, ``cannot_read``.
+        ``no_channels``, ``non_finite``, ``constant_data``, ``bad_positions``, ``bad_rate``, ``cannot_read``, ``too_large``.
     """
     known, picks, lines = described(raw, name, include)
+    check_fits(name, 8 * len(picks) * int(raw.n_times))
     with quietly(name) as warned:
         data = raw.get_data(picks=picks).astype(np.float64, copy=False)
     return _checked(replace(known, data=data, notes=(*known.notes, *warned)), non_finite, lines)
