@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Up to this size a fingerprint costs less than a sixth of a short `eegora embed`; above, it is taken from the record.
 SMALL = 256_000_000  # bytes
+MENDING = ("repair", "upsample")  # they take recordings, and reach the network through another task
 PUBLISHED = ("bundle", "cache", "download")  # where the published files come from
 RECORD = "eegora"  # where `convert` leaves its record in a file's metadata
 
@@ -110,7 +111,7 @@ def load_model(
         loaded, record, classes = _load(code, spec, found, checkpoint, config, dtype, offline)
     exact_float32()
     loaded.network.to(place.name)
-    functions = {task: function for task in TASKS if (function := getattr(code, task))}
+    functions = {task: function for task in TASKS if task not in MENDING and (function := getattr(code, task))}
     faster: dict[str, Any] = dict(accelerate(loaded.network, place, functions))
     code = replace(code, **faster)
     return Model(
