@@ -10,6 +10,7 @@ import pytest
 from eegora import registry
 from eegora.benchmark import against
 from eegora.benchmark.against import Case, cases, rows
+from eegora.benchmark.sweeps import Plan
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def fake(monkeypatch, name):
 
 
 def test_rows_hold_what_was_asked_for(fake, name):
-    first, alone = rows([name], "cpu", lambda: Path(sys.executable), warmup=1, runs=2)
+    first, alone = rows(Plan((name,), warmup=1, runs=2), lambda: Path(sys.executable))
     assert (first["name"], first["batch"], first["threads"], first["bar"]) == (f"{name} 19×400", 2, 1, 0.5)
     assert first["peer"].startswith("numpy ")
     assert first["ratio"] == pytest.approx(first["peer_ms"] / first["ours_ms"], abs=2e-3)
@@ -41,14 +42,14 @@ def test_no_peer_is_asked_for_where_there_is_none(fake, name, monkeypatch):
     def never():
         raise AssertionError
 
-    (row,) = rows([name], "cpu", never, warmup=1, runs=2)
+    (row,) = rows(Plan((name,), warmup=1, runs=2), never)
     assert row["ours_ms"] > 0
 
 
 def test_where_the_peer_computes_something_else_there_is_no_difference(fake, name, monkeypatch):
     monkeypatch.setattr(fake, "CASES", fake.CASES[:1])
     monkeypatch.setattr(fake, "comparable", lambda ours, task: None)
-    (row,) = rows([name], "cpu", lambda: Path(sys.executable), warmup=1, runs=2)
+    (row,) = rows(Plan((name,), warmup=1, runs=2), lambda: Path(sys.executable))
     assert row["max_abs_diff"] is None
     assert row["ratio"] > 0
 

@@ -54,9 +54,28 @@ def test_machines_are_held_beside_each_other(tmp_path):
     first, second = evidence.beside([one, two])
     assert (first["section"], first["ms"]) == ("latency", [2.0, 0.5])
     assert second["ms"] == [2.0, None]
+    assert first["row"] == "m, batch 1, 1 thread"
     with pytest.raises(UsageError) as caught:
         evidence.beside([one, tmp_path / "none.json"])
     assert caught.value.code == "not_found"
+
+
+def test_a_gpu_stands_beside_every_number_of_threads(tmp_path):
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    slow = ROW | {"threads": 2, "ms": {"median": 1.5}}
+    fast = ROW | {"device": "cuda:0", "threads": None, "ms": {"median": 0.5}}
+    evidence.put(one, FACTS, {"latency": section(ROW, slow)})
+    evidence.put(two, FACTS, {"latency": section(fast, fast | {"dtype": "tf32"})})
+    assert [(row["row"], row["ms"]) for row in evidence.beside([one, two])] == [
+        ("m, batch 1, 1 thread", [2.0, 0.5]),
+        ("m, batch 1, 2 threads", [1.5, 0.5]),
+        ("m, batch 1, tf32", [None, 0.5]),
+    ]
+
+
+def test_what_was_left_out_is_said_and_no_more():
+    row = {key: ROW[key] for key in ("name", "batch", "threads", "device", "dtype")}
+    assert evidence.line("batch", row | {"refused": "left out: long"}) == "m, batch 1, 1 thread: left out: long"
 
 
 def test_lines_say_the_ratio_the_bar_and_who_was_in_the_way():
@@ -72,7 +91,7 @@ def test_lines_say_the_ratio_the_bar_and_who_was_in_the_way():
     }
     line = evidence.line("peers", row | {"quiet": False, "roofline": 0.5, "max_abs_diff": 1e-6})
     assert line == (
-        "m, batch 1, threads 2: 2 ms against 4 of p 1; 2.00× (bar 2.5×, missed); differs by 1.0e-06;"
+        "m, batch 1, 2 threads: 2 ms against 4 of p 1; 2.00× (bar 2.5×, missed); differs by 1.0e-06;"
         " 50% of the product rate; busy machine"
     )
     assert "missed" not in evidence.line("peers", row | {"ratio": 2.6})

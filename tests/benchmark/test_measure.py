@@ -2,7 +2,7 @@
 
 import pytest
 
-from eegora.benchmark.measure import Sample, Times, in_turn, ratio, timed
+from eegora.benchmark.measure import Budget, Sample, Times, in_turn, ratio, timed
 
 
 def test_ways_take_turns():
@@ -60,3 +60,28 @@ def test_timed_waits_before_and_after():
 def test_no_ways_no_times():
     with pytest.raises(KeyError):
         in_turn({}, warmup=0, runs=1, judged="wall")["a"]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is set by hand."""
+    now = [100.0]
+    monkeypatch.setattr("eegora.benchmark.measure.time.perf_counter", lambda: now[0])
+    return now
+
+
+def test_a_budget_gives_each_an_equal_part_of_what_is_left(clock):
+    budget = Budget(12.0, 3)
+    assert budget.part() == 4
+    clock[0] += 2
+    assert budget.part() == 5
+    clock[0] += 20
+    assert budget.part() == budget.left == 0
+
+
+def test_what_does_not_fit_is_told_with_both_times(clock):
+    budget = Budget(12.0, 1)
+    assert budget.too_little(3000.0) is None
+    assert budget.too_little(3000.0, ways=2) == "left out: takes about 24 s, 12 s were left; more with --seconds"
+    assert budget.too_little(900.0, ways=2) is not None  # a short run is made twice
+    assert budget.too_little(900.0) is None

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from eegora.benchmark import prepare
-from eegora.benchmark.prepare import SMALL, WORKLOADS, Workload, rows
+from eegora.benchmark.prepare import SMALL, WORKLOADS, Workload, preparing
+from eegora.benchmark.sweeps import Plan
 
 TINY = (
     Workload("after the read", SMALL[:3], 11.0, 300.0, 4.0),
@@ -20,7 +21,8 @@ def test_rows_hold_equal_results_of_every_workload_and_number_of_threads(monkeyp
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     else:
         monkeypatch.setenv("OMP_NUM_THREADS", before)
-    found = rows(2, (1, 2), TINY)
+    monkeypatch.setattr(prepare, "WORKLOADS", TINY)
+    found = list(preparing(Plan(warmup=1, runs=2, threads=(1, 2))))
     assert [(row["name"], row["threads"], row["bar"]) for row in found] == [
         ("after the read", 1, 4.0),
         ("after the read", 2, 4.0),
@@ -28,6 +30,7 @@ def test_rows_hold_equal_results_of_every_workload_and_number_of_threads(monkeyp
         ("with the read", 2, 3.0),
     ]
     for row in found:
+        assert row["peer"].startswith("mne ")
         assert row["scale"] > 0.1
         assert row["max_abs_diff"] <= 1e-6 * row["scale"]
         assert min(row["peer_ms"], row["ours_ms"], row["ratio"]) > 0
@@ -37,7 +40,9 @@ def test_rows_hold_equal_results_of_every_workload_and_number_of_threads(monkeyp
 def test_a_difference_is_seen(monkeypatch):
     right = prepare._by_mne
     monkeypatch.setattr(prepare, "_by_mne", lambda raw: right(raw) + np.float32(0.25))
-    assert rows(2, (1,), TINY[:1])[0]["max_abs_diff"] == pytest.approx(0.25, abs=1e-6)
+    monkeypatch.setattr(prepare, "WORKLOADS", TINY[:1])
+    (row,) = preparing(Plan(warmup=1, runs=2))
+    assert row["max_abs_diff"] == pytest.approx(0.25, abs=1e-6)
 
 
 def test_the_bars_are_those_of_the_specification():

@@ -11,6 +11,7 @@ from eegora.benchmark.dtypes import dtypes, errors
 from eegora.benchmark.memory import memory
 from eegora.benchmark.stages import stages
 from eegora.benchmark.sweeps import Plan, Point, sweep
+from eegora.errors import UsageError
 
 
 def test_latency_is_beside_the_unaccelerated_network(plan, name):
@@ -33,22 +34,28 @@ def test_an_accelerated_answer_that_is_wrong_does_not_agree(plan, name, monkeypa
 
 def test_only_shapes_that_a_model_takes_are_measured(plan, name, monkeypatch):
     monkeypatch.setattr(sweeps, "CHANNELS", (1, 4, 4096))
-    rows = list(sweeps.channels(replace(plan, quick=False)))
+    *rows, refused = sweeps.channels(replace(plan, batches=(1,), quick=False))
     assert [row["channels"] for row in rows] == [1, 4]
+    assert "4096" in refused["refused"]
+
+
+def test_what_does_not_fit_into_the_time_is_left_out_and_said(plan):
+    first, *others = sweeps.batches(replace(plan, batches=(1, 2, 4), seconds=0.0))
+    assert len(first["ms"]["samples"]) == 2
+    assert [row["batch"] for row in others] == [2, 4]
+    assert all("left out" in row["refused"] and "--seconds" in row["refused"] for row in others)
 
 
 def test_lengths_and_batches(plan, name, monkeypatch):
     monkeypatch.setattr(sweeps, "LENGTHS", (0.01, 1.0, 2.0))
-    monkeypatch.setattr(sweeps, "BATCHES", (1, 3))
-    whole = replace(plan, quick=False)
-    one, two = sweeps.lengths(whole)
+    one, two, _ = sweeps.lengths(replace(plan, batches=(1,), quick=False))
     assert two["samples"] == 2 * one["samples"]
-    assert [row["batch"] for row in sweeps.batches(whole)] == [1, 3]
+    assert [row["batch"] for row in sweeps.batches(replace(plan, batches=(1, 3)))] == [1, 3]
 
 
-def test_every_sample_of_a_distribution_is_kept(plan):
-    (row,) = sweeps.distribution(plan)
-    assert len(row["ms"]["samples"]) == 20
+def test_every_sample_is_kept_of_every_number_format(plan):
+    rows = list(sweeps.batches(replace(plan, batches=(1,), runs=20, dtypes=("float32", "float64"))))
+    assert [(row["dtype"], len(row["ms"]["samples"])) for row in rows] == [("float32", 20), ("float64", 20)]
 
 
 def test_the_number_of_threads_is_put_back(plan, name):
@@ -66,19 +73,20 @@ def test_without_names_each_model_is_there_once():
 
 
 def test_number_formats_are_held_against_float64(plan):
-    rows = {row["dtype"]: row for row in dtypes(plan)}
+    rows = {row["dtype"]: row for row in dtypes(replace(plan, dtypes=("float32", "bfloat16")))}
     assert set(rows) == {"float32", "bfloat16"}
     assert 0 < rows["float32"]["rmse"] < rows["bfloat16"]["rmse"]
     assert rows["bfloat16"]["parameters_mib"] == pytest.approx(rows["float32"]["parameters_mib"] / 2, rel=0.01)
     assert sum(rows["float32"]["error_counts"]) > 0
+    for row in rows.values():
+        assert row["after_imports_mib"] <= row["load_mib"] <= row["run_mib"]
+        assert row["ms"]["median"] > 0
 
 
-def test_a_format_that_the_device_has_not_is_told(plan, monkeypatch):
-    from eegora.benchmark import dtypes as module
-
-    monkeypatch.setattr(module, "DTYPES", ("float64", "tf32"))
-    rows = list(dtypes(replace(plan, quick=False)))
-    assert [("refused" in row) for row in rows] == [False, True]
+def test_a_format_that_the_device_has_not_is_told(plan):
+    rows = list(dtypes(replace(plan, dtypes=("tf32", "float64"))))
+    assert [("refused" in row) for row in rows] == [True, False]
+    assert rows[1]["max_abs"] < 1e-12
 
 
 def test_errors_by_hand():
@@ -100,7 +108,12 @@ def test_stages_of_a_recording(plan, name):
 
 
 def test_memory_is_of_a_process_of_its_own(plan, name):
-    (row, _) = memory(plan)
-    assert row["name"] == name
+    row, other = memory(plan)
+    assert (row["name"], row["batch"], other["batch"]) == (name, 1, 2)
     assert row["after_imports_mib"] <= row["load_mib"] <= row["run_mib"]
     assert row["parameters_mib"] > 0
+
+
+def test_memory_is_that_of_the_checkpoint_that_was_given(plan, tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        list(memory(replace(plan, checkpoint=tmp_path / "none.safetensors")))

@@ -87,6 +87,8 @@ def test_the_readme_table():
 def test_machines_side_by_side():
     table = machines_table(
         ["a", "b"],
+        [{"cpu": "x", "cores": 2, "torch": "2"}, {"cpu": "x", "gpu": "y", "torch": "3"}],
         [{"section": "latency", "row": "m", "ms": [3.0, 1.5]}, {"section": "x", "row": "y", "ms": [None, 1.0]}],
     )
     assert [list(column.cells) for column in table.columns][2:] == [["3", "–"], ["1.5 (2.00×)", "1"]]
+    assert "A  a: x, 2 cores, torch 2\nB  b: y, torch 3\n" in str(table.title)

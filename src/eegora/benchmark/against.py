@@ -5,6 +5,7 @@ Knows what a case is and what is reported of it; the peer's process is `peers`',
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,8 @@ from eegora import registry
 from eegora.benchmark import machine
 from eegora.benchmark.measure import Times, in_turn, ratio
 from eegora.benchmark.peers import Peer, peer_module
-from eegora.benchmark.subject import Adapt, Subject, What, distance
+from eegora.benchmark.subject import Adapt, Subject, What, distance, firsts
+from eegora.benchmark.sweeps import Plan
 from eegora.compute.device import Device, choose_device
 from eegora.errors import EegoraError, UsageError
 
@@ -112,20 +114,35 @@ def adapt(module: ModuleType | None) -> Adapt:
     return found
 
 
-def rows(
-    names: Sequence[str], device: str, python: Python, *, warmup: int = 3, runs: int = 10, seconds: float = 20.0
-) -> Iterator[dict[str, Any]]:
-    """Measure every case of these models on this device.
+def peers(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield every bar: the networks'; on a CPU, with no model named, those of preparing and loading too, on one thread.
+
+    None is left out: each has its rounds, however little time there is.
+    """
+    from eegora.benchmark.environment import peers_python
+    from eegora.benchmark.load import load
+    from eegora.benchmark.prepare import preparing
+
+    yield from rows(plan, lambda: plan.peers or peers_python(announce))
+    if plan.device == "cpu" and not plan.models:
+        one = replace(plan, models=firsts(), threads=(1,), seconds=plan.seconds / 4)
+        yield from preparing(one)
+        yield from load(one)
+
+
+def announce(line: str) -> None:
+    """Say what is about to be installed."""
+    sys.stderr.write(f"eegora: {line}\n")
+
+
+def rows(plan: Plan, python: Python) -> Iterator[dict[str, Any]]:
+    """Measure every case of the plan's models on its device.
 
     Parameters
     ----------
-    names, device
-        As in `cases`.
+    plan : Plan
     python : callable
         Returns the Python of the peers' environment; asked once a peer is needed.
-    warmup, runs : int
-    seconds : float
-        After this time a case ends, but not before its third round.
 
     Yields
     ------
@@ -133,31 +150,22 @@ def rows(
         ``name``, ``peer``, ``batch``, ``threads``, ``peer_ms``, ``ours_ms`` (medians), ``ratio``, ``bar``, ``max_abs_diff``
         (None where the peer computes something else), ``roofline``, and what a reader needs to judge them.
     """
-    import torch
-
-    before = torch.get_num_threads()
     last: tuple[Any, ...] = ()
     pair: _Pair | None = None
+    every = list(cases(plan.models, plan.device))
     try:
-        for name, case in cases(names, device):
-            place = choose_device(device, case.dtype)
+        for name, case in every:
+            place = choose_device(plan.device, case.dtype)
             key = (what(name, case), place, case.alone)
-            if pair is None or key != last:
-                if pair is not None:
-                    pair.close()
-                last, pair = key, _Pair(key[0], place, None if case.alone else python)
-            torch.set_num_threads(case.threads or before)
-            yield pair.row(case, in_turn_of(warmup, runs, seconds, case.threads))
+            with machine.threads(case.threads):
+                if pair is None or key != last:
+                    if pair is not None:
+                        pair.close()
+                    last, pair = key, _Pair(key[0], place, None if case.alone else python)
+                yield pair.row(case, replace(plan, seconds=plan.seconds / len(every)))
     finally:
-        torch.set_num_threads(before)
         if pair is not None:
             pair.close()
-
-
-def in_turn_of(warmup: int, runs: int, seconds: float, threads: int | None) -> Callable[..., dict[str, Times]]:
-    """Return `in_turn` with its settings: on one CPU thread processor time counts, else the clock."""
-    judged = "cpu" if threads == 1 else "wall"
-    return lambda ways: in_turn(ways, warmup=warmup, runs=runs, judged=judged, seconds=seconds)
 
 
 class _Pair:
@@ -197,7 +205,7 @@ class _Pair:
         path.unlink()
         return peer
 
-    def row(self, case: Case, measure: Callable[..., dict[str, Times]]) -> dict[str, Any]:
+    def row(self, case: Case, plan: Plan) -> dict[str, Any]:
         """Measure one case."""
         subject = self.subject
         inputs = subject.inputs(case.batch)
@@ -211,7 +219,8 @@ class _Pair:
             np.savez(path, **arrays)
             self.peer.feed(path, case.threads or 1)
             ways = {"peer": self.peer.run, **ways}
-        times = measure(ways)
+        judged = "cpu" if case.threads == 1 else "wall"  # other programs' work is not in a processor's time
+        times = in_turn(ways, warmup=plan.warmup, runs=plan.runs, judged=judged, seconds=plan.seconds)
         gflop = self.gflop * case.batch
         ours = times["ours"]
         return {

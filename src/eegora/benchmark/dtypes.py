@@ -1,4 +1,4 @@
-"""What each number format costs and gives: time, memory of the parameters, and the error against float64."""
+"""What each number format costs and gives: time, memory, and the error against float64."""
 
 from __future__ import annotations
 
@@ -8,46 +8,55 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eegora.benchmark import machine
+from eegora.benchmark.memory import peaks
 from eegora.benchmark.subject import Subject
-from eegora.benchmark.sweeps import Plan, Point, sweep
+from eegora.benchmark.sweeps import Plan, times_of
 from eegora.compute.device import Device, choose_device
 from eegora.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
 DRAWN = 400  # pairs of numbers kept for a chart
 EDGES = np.linspace(-12, 1, 53)  # decades of the error's distribution
 
 
 def dtypes(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Yield a row per model and number format.
+    """Yield a row per model, number format and number of threads.
 
     Yields
     ------
     dict
-        What `sweep` yields, and ``parameters_mib``, ``max_abs``, ``rmse``, ``r`` against float64 on the CPU with the same
+        What a sweep's row has, what `memory` measures, and ``max_abs``, ``rmse``, ``r`` against float64 on the CPU with the same
         parameters and input, ``relative`` (RMSE over the standard deviation of the float64 result), ``pairs`` (some numbers of
         float64 and of this format) and ``error_counts`` (numbers per quarter of a decade of the absolute error).
     """
-    wanted = plan.dtypes if plan.dtypes != Plan.dtypes else DTYPES[1:3] if plan.quick else DTYPES
+    share = plan.seconds / len(plan.names) / len(plan.dtypes) / len(plan.threads)
     for name in plan.names:
+        yield from _of_model(name, replace(plan, seconds=share))
+
+
+def _of_model(name: str, plan: Plan) -> Iterator[dict[str, Any]]:
+    devices = {}
+    for dtype in plan.dtypes:
+        try:
+            devices[dtype] = choose_device(plan.device, dtype)
+        except DeviceError as error:
+            yield {"name": name, "dtype": dtype, "device": plan.device, "refused": error.message}
+    held = dict(zip(devices, peaks(name, plan, [(dtype, 1) for dtype in devices]), strict=True))
+    with machine.threads(plan.threads[0]):
         reference = Subject(plan.what(name), Device("cpu", "float64", "the reference"), plan.checkpoint)
-        exact = reference.run(reference.inputs(1)).double()
-        for dtype in wanted:
-            try:
-                device = choose_device(plan.device, dtype)
-            except DeviceError as error:
-                yield {"name": name, "dtype": dtype, "device": plan.device, "refused": error.message}
-                continue
-            subject = Subject(plan.what(name), device, plan.checkpoint)
-            bytes_ = sum(value.numel() * value.element_size() for value in subject.network.state_dict().values())
-            subject.accelerate()
-            found = subject.run(subject.inputs(1)).double().cpu()
-            one = replace(plan, threads=plan.threads[:1])
-            for row in sweep(name, [Point()], one, dtype):
-                yield row | {"parameters_mib": round(bytes_ / 2**20, 2)} | errors(found, exact)
+        inputs = reference.inputs(1)
+        gflop, exact = reference.gflop(inputs), reference.run(inputs).double()
+    for dtype, device in devices.items():
+        for threads in plan.threads_on(device.name):
+            with machine.threads(threads):
+                subject = Subject(plan.what(name), device, plan.checkpoint)
+                subject.accelerate()
+                wrong = errors(subject.run(subject.inputs(1)).double().cpu(), exact)
+                times = times_of(subject, 1, gflop, threads, plan)
+            yield {**held[dtype], "threads": threads, **times, **wrong}
 
 
 def errors(found: torch.Tensor, exact: torch.Tensor) -> dict[str, Any]:

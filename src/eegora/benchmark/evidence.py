@@ -12,7 +12,6 @@ from eegora.errors import UsageError
 from eegora.results.storage import write_whole
 
 LAYOUT = "eegora-benchmark-1"
-KEYS = ("name", "batch", "channels", "samples", "threads", "device", "dtype")  # what tells rows of one section apart
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -68,19 +67,28 @@ def put(path: Path, facts: Mapping[str, Any], sections: Mapping[str, Mapping[str
 
 def line(section: str, row: Mapping[str, Any]) -> str:
     """Say a row in one line."""
-    where = [str(row["name"])]
+    device = f", {row['device']}" if row.get("device") not in (None, "cpu") else ""
+    busy = "" if row.get("quiet", True) else "; busy machine"
+    return f"{words(row)}{device}{_threads(row.get('threads'))}: {'; '.join(_said(section, row))}{busy}"
+
+
+def words(row: Mapping[str, Any]) -> str:
+    """Name a row, without what machines differ in: the device and its threads."""
     shape = f"{row['channels']}×{row['samples']}" if "channels" in row else ""
-    where += [word for word in (shape, row.get("device"), row.get("dtype")) if word and word not in ("cpu", "float32")]
-    where += [f"{key} {row[key]}" for key in ("batch", "threads") if row.get(key) is not None]
-    return f"{', '.join(where)}: {'; '.join(_said(section, row))}" + (
-        "" if row.get("quiet", True) else "; busy machine"
-    )
+    batch = f"batch {row['batch']}" if row.get("batch") is not None else ""
+    dtype = row.get("dtype") if row.get("dtype") != "float32" else ""
+    return ", ".join(word for word in (str(row["name"]), shape, batch, dtype) if word)
+
+
+def _threads(n: int | None) -> str:
+    return "" if n is None else f", {n} thread{'s' if n > 1 else ''}"
 
 
 def _said(section: str, row: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a row has to say, whatever the section."""
     if "refused" in row:
         yield str(row["refused"])
+        return
     if "ms" in row:
         yield f"{row['ms']['median']:.3g} ms ({row['ms']['min']:.3g} to {row['ms']['max']:.3g})"
     if "ours_ms" in row:
@@ -131,26 +139,36 @@ def beside(files: Sequence[Path]) -> list[dict[str, Any]]:
     UsageError
         ``not_found``, ``bad_figures``.
     """
-    found: dict[tuple[str, str], list[float | None]] = {}
+    found: dict[tuple[str, str], dict[int | None, list[float | None]]] = {}
     for i, whole in enumerate(map(read, files)):
         for section, rows in whole["sections"].items():
             for row in rows["rows"]:
                 ms = _milliseconds(row)
                 if ms is not None:
-                    found.setdefault((section, _words(row)), [None] * len(files))[i] = ms
-    return [{"section": section, "row": row, "ms": ms} for (section, row), ms in found.items()]
+                    by_threads = found.setdefault((section, words(row)), {})
+                    by_threads.setdefault(row.get("threads"), [None] * len(files))[i] = ms
+    return [
+        {"section": section, "row": f"{name}{_threads(n)}", "ms": ms}
+        for (section, name), by_threads in found.items()
+        for n, ms in _beside_threads(by_threads)
+    ]
+
+
+def _beside_threads(
+    by_threads: Mapping[int | None, list[float | None]],
+) -> Iterator[tuple[int | None, list[float | None]]]:
+    """Yield a row per number of threads, with a GPU, which has none, beside each."""
+    free = by_threads.get(None) if len(by_threads) > 1 else None
+    for n, row in by_threads.items():
+        if free is None:
+            yield n, row
+        elif n is not None:
+            yield n, [other if ms is None else ms for ms, other in zip(row, free, strict=True)]
 
 
 def _milliseconds(row: Mapping[str, Any]) -> float | None:
     value = row["ms"]["median"] if "ms" in row else row.get("ours_ms", row.get("total_ms"))
     return None if value is None else float(value)
-
-
-def _words(row: Mapping[str, Any]) -> str:
-    """Name a row, the device apart: that is what machines differ in."""
-    return " ".join(
-        f"{'' if key == 'name' else key + ' '}{row[key]}" for key in KEYS if row.get(key) and key != "device"
-    )
 
 
 def compact(whole: Mapping[str, Any]) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from eegora.benchmark.measure import in_turn, timed
-from eegora.compute.device import Device
+from eegora.compute.device import Device, set_threads
 
 QUIET = 0.6  # load per core above which a machine is called busy; a run of ours makes up to one core of it
 
@@ -94,6 +96,22 @@ def roofline(gflop: float, ms: float, device: Device, threads: int | None = None
     rates = product_rates(device, threads)
     share = gflop / ms * 1e3 / max(rates.values())
     return {"gflop": round(gflop, 4), "product_gflops": rates, "roofline": round(share, 3)}
+
+
+@contextmanager
+def threads(n: int | None) -> Iterator[None]:
+    """Let torch and the recipes' kernels use so many CPU threads for a while; None: as many as they do."""
+    import torch
+
+    before, named = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    set_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        os.environ.pop("OMP_NUM_THREADS", None)
+        if named is not None:
+            os.environ["OMP_NUM_THREADS"] = named
 
 
 def wait(device: str) -> None:

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 SHORT = 1000.0  # milliseconds; a run that takes longer makes its caches as it goes
+LEAST = 3  # rounds that count, however little time there is
+# What every row of the bars has, for rows that have no such thing.
+BAR_ROW: dict[str, Any] = dict.fromkeys(
+    ("peer", "batch", "threads", "peer_ms", "ratio", "bar", "max_abs_diff", "roofline")
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,38 @@ class Times:
         }
 
 
+class Budget:
+    """Seconds for measurements in a row, from now on: each may take an equal part of what those before it have left.
+
+    Parameters
+    ----------
+    seconds : float
+    parts : int
+        How many measurements there will be.
+    """
+
+    def __init__(self, seconds: float, parts: int) -> None:
+        self._end, self._parts = time.perf_counter() + seconds, parts
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self._end - time.perf_counter())
+
+    def part(self) -> float:
+        """Return the seconds of the next measurement."""
+        part = self.left / max(1, self._parts)
+        self._parts -= 1
+        return part
+
+    def too_little(self, ms: float, ways: int = 1) -> str | None:
+        """Return what to say where the fewest rounds of runs of so many milliseconds would not fit, else None."""
+        least = (LEAST + 1) * ways * ms / 1e3 * (2 if ms < SHORT else 1)
+        if least <= self.left:
+            return None
+        return f"left out: takes about {least:.2g} s, {self.left:.2g} s were left; more with --seconds"
+
+
 def timed(run: Callable[[], Any], wait: Callable[[], Any] = lambda: None) -> Sample:
     """Time one run.
 
@@ -98,7 +135,7 @@ def in_turn(
     start, counted = time.perf_counter(), 0
     for i in range(warmup + runs):
         late = time.perf_counter() - start > seconds
-        if counted >= min(3, runs) and (late or counted == runs):
+        if counted >= min(LEAST, runs) and (late or counted == runs):
             break
         counts = i >= warmup or (i > 0 and late)
         for name, way in ways.items():

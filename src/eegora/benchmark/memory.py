@@ -2,62 +2,79 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from eegora.benchmark.subject import Subject, What
+from eegora import assembly, registry
+from eegora.benchmark.child import in_child, peak
+from eegora.benchmark.subject import SEED, Subject, What, chosen
 from eegora.benchmark.sweeps import Plan
 from eegora.compute.device import choose_device
-from eegora.errors import UsageError
+
+AT_ONCE = 2  # processes: each only starts, loads and runs once; nothing is timed meanwhile
+RUNS = 3
 
 
 def memory(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Yield a row per model and batch: MiB resident after the imports, and the peaks of loading and of a run."""
+    """Yield a row per model, number format and batch: MiB resident after the imports, and the peaks of loading and of a run."""
     for name in plan.names:
-        for batch in plan.batches:
-            command = [sys.executable, "-W", "ignore", "-m", __spec__.name]
-            arguments = json.dumps([name, plan.device, plan.dtypes[0], batch, dict(plan.settings)])
-            done = subprocess.run([*command, arguments], capture_output=True, text=True, check=False)
-            if done.returncode:
-                said = done.stderr.strip().splitlines() or ["nothing"]
-                raise UsageError("no_memory_figure", f"the process that measures {name} said: {said[-1]}")
-            yield json.loads(done.stdout)
+        yield from peaks(name, plan, [(dtype, batch) for dtype in plan.dtypes for batch in plan.batches])
 
 
-def measured(name: str, device: str, dtype: str, batch: int, settings: dict[str, Any]) -> dict[str, Any]:
+def peaks(name: str, plan: Plan, cases: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Measure one model in number formats and batches, in the same order: from a file, as its users load it."""
+
+    def one(case: tuple[str, int]) -> dict[str, Any]:
+        return in_child(__name__, "measured", name, plan.device, *case, dict(plan.settings), str(path))
+
+    with checkpoint(name, plan.checkpoint) as path, ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, cases))
+
+
+@contextmanager
+def checkpoint(name: str, given: Path | None = None) -> Iterator[Path]:
+    """Give the user's checkpoint, or a full-size seeded one in a temporary file."""
+    if given is not None:
+        yield given
+        return
+    from safetensors.numpy import save_file
+
+    from eegora.checkpoints.synthetic import synthetic_state_dict
+
+    folder, _, variant = chosen(name)
+    layout = registry.code(folder).layout(variant.config)
+    drawn = {key: entry for key, entry in layout.items() if entry[1] != assembly.CONSTANT}
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "checkpoint.safetensors"
+        save_file(synthetic_state_dict(drawn, SEED), path)
+        yield path
+
+
+def measured(name: str, device: str, dtype: str, batch: int, settings: dict[str, Any], path: str) -> dict[str, Any]:
     """Measure this process."""
     import torch
 
     torch.set_num_threads(1)
     place = choose_device(device, dtype)
     row: dict[str, Any] = {"name": name, "device": place.name, "dtype": dtype, "batch": batch}
-    row["after_imports_mib"] = peak_mib()
-    subject = Subject(What(name, settings=settings), place)
+    row["after_imports_mib"] = _mib(peak())
+    subject = Subject(What(name, settings=settings), place, Path(path))
     state = subject.network.state_dict().values()
-    row["parameters_mib"] = round(sum(v.numel() * v.element_size() for v in state) / 2**20, 1)
-    row["load_mib"] = peak_mib()
+    row["parameters_mib"] = _mib(sum(v.numel() * v.element_size() for v in state))
+    row["load_mib"] = _mib(peak())
     subject.accelerate()
     inputs = subject.inputs(batch)
-    for _ in range(3):
+    for _ in range(RUNS):
         subject.run(inputs)
-    row["run_mib"] = peak_mib()
+    row["run_mib"] = _mib(peak())
     if place.name.startswith("cuda"):
-        row["gpu_mib"] = round(torch.cuda.max_memory_allocated(place.name) / 2**20, 1)
+        row["gpu_mib"] = _mib(torch.cuda.max_memory_allocated(place.name))
     return row
 
 
-def peak_mib() -> float | None:
-    """Return the most memory that this process has had resident, in MiB; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measured(*json.loads(sys.argv[1]))))
+def _mib(bytes_: int) -> float | None:
+    return round(bytes_ / 2**20, 1) or None

@@ -5,17 +5,17 @@ The workloads and their bars are those of spec preprocessing.md, section 11. MNE
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegora.benchmark.measure import Sample, in_turn, ratio, timed
+from eegora.benchmark import machine
+from eegora.benchmark.measure import BAR_ROW, Sample, in_turn, ratio, timed
+from eegora.benchmark.sweeps import Plan
 from eegora.recipes.prepare import prepare
 from eegora.recipes.recipe import Recipe, Step
 from eegora.signal import Array
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 RATE = 256.0
 SECONDS = 5.0
-WARMUP = 2
 RECIPE = Recipe(
     "benchmark",
     (
@@ -77,38 +76,30 @@ WORKLOADS = (
 )
 
 
-def rows(
-    runs: int = 20, threads: Sequence[int] = (1,), workloads: Sequence[Workload] = WORKLOADS
-) -> list[dict[str, Any]]:
-    """Measure every workload on every number of threads.
+def preparing(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield a row per workload and number of threads.
 
-    Parameters
-    ----------
-    runs : int
-        Rounds that count; a long workload ends after a minute, but not before the third.
-    threads : sequence of int
-        What our kernels may use. MNE stays on one: its own ``n_jobs`` makes this work slower (section 11).
-    workloads : sequence of Workload
+    MNE stays on one thread: its own ``n_jobs`` makes this work slower (section 11).
 
-    Returns
-    -------
-    list of dict
-        ``name``, ``threads``, ``peer_ms`` and ``ours_ms`` (medians), ``ratio``, ``low`` and ``high`` (range over the rounds),
-        ``bar``, ``max_abs_diff`` (of the windows, in their unit), ``scale`` (their largest value), ``clock``.
+    Yields
+    ------
+    dict
+        ``name``, ``threads`` (what our kernels may use), ``peer_ms`` and ``ours_ms`` (medians), ``ratio``, ``low`` and ``high``
+        (range over the rounds), ``bar``, ``max_abs_diff`` (of the windows, in their unit), ``scale`` (their largest value), ``clock``.
     """
     import mne
 
-    found = []
+    workloads = WORKLOADS[:2] if plan.quick else WORKLOADS
+    share = replace(plan, seconds=plan.seconds / len(workloads) / len(plan.threads))
     with tempfile.TemporaryDirectory() as folder, mne.use_log_level("ERROR"):
         for workload in workloads:
             path = _recording(workload, Path(folder))
-            for n in threads:
-                with _threads(n):
-                    found.append(_row(workload, path, runs, n))
-    return found
+            for n in plan.threads:
+                with machine.threads(n):
+                    yield _row(workload, path, share, n)
 
 
-def _row(workload: Workload, path: Path, runs: int, threads: int) -> dict[str, Any]:
+def _row(workload: Workload, path: Path, plan: Plan, threads: int) -> dict[str, Any]:
     """Time one workload, both ways in turn, and compare what they made."""
     import mne
 
@@ -133,9 +124,12 @@ def _row(workload: Workload, path: Path, runs: int, threads: int) -> dict[str, A
         return timed(run)
 
     clock = "cpu" if threads == 1 else "wall"
-    times = in_turn({"peer": peer, "ours": ours}, warmup=WARMUP, runs=runs, judged=clock)
+    rounds = {"peer": peer, "ours": ours}
+    times = in_turn(rounds, warmup=plan.warmup, runs=plan.runs, judged=clock, seconds=plan.seconds)
     return {
+        **BAR_ROW,
         "name": workload.name,
+        "peer": f"mne {mne.__version__}",
         "threads": threads,
         "peer_ms": round(times["peer"].median, 3),
         "ours_ms": round(times["ours"].median, 3),
@@ -144,6 +138,7 @@ def _row(workload: Workload, path: Path, runs: int, threads: int) -> dict[str, A
         "max_abs_diff": float(np.abs(made["peer"] - made["ours"]).max()),
         "scale": float(np.abs(made["peer"]).max()),
         "clock": clock,
+        "quiet": machine.quiet(),
     }
 
 
@@ -171,17 +166,3 @@ def _recording(workload: Workload, folder: Path) -> Path:
     if not path.exists():
         save_raw(synthetic_raw(workload.seconds, 0, workload.ch_names, workload.sfreq), path)
     return path
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    """Let our kernels use so many threads."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(n)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before

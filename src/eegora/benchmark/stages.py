@@ -5,10 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eegora.benchmark.measure import Sample, Times, in_turn, timed
+from eegora.benchmark import machine
+from eegora.benchmark.measure import Sample, in_turn, timed
 from eegora.benchmark.subject import SEED, Subject
 from eegora.benchmark.sweeps import Plan
 from eegora.compute.batching import in_batches
@@ -21,30 +24,25 @@ if TYPE_CHECKING:
     from eegora.signal import Signal
     from eegora.windows import Windows
 
-SECONDS, QUICK_SECONDS = 300.0, 20.0
+SECONDS, QUICK_SECONDS = 60.0, 10.0
 
 
 def stages(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Yield a row per model: milliseconds of each stage of embedding a synthetic recording, and of all.
+    """Yield a row per model and number of threads: milliseconds of each stage of embedding a synthetic recording, and of all.
 
     The stages are taken in turn, so that each is measured with warm caches.
     """
-    import torch
-
     from eegora.recordings.synthetic import synthetic_raw
     from eegora.recordings.write import save_raw
 
     seconds = QUICK_SECONDS if plan.quick else SECONDS
-    before = torch.get_num_threads()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = save_raw(synthetic_raw(seconds, SEED), Path(folder) / "recording_raw.fif")
-            for name in plan.names:
-                for threads in plan.threads[:1]:
-                    torch.set_num_threads(threads)
-                    yield {"recording_seconds": seconds, "threads": threads} | _row(name, path, plan)
-    finally:
-        torch.set_num_threads(before)
+    cases = list(product(plan.names, plan.dtypes, plan.threads_on(choose_device(plan.device).name)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = save_raw(synthetic_raw(seconds, SEED), Path(folder) / "recording_raw.fif")
+        for name, dtype, threads in cases:
+            with machine.threads(threads):
+                row = _row(name, path, replace(plan, dtypes=(dtype,), seconds=plan.seconds / len(cases)))
+            yield {"recording_seconds": seconds, "threads": threads} | row
 
 
 def _row(name: str, path: Path, plan: Plan) -> dict[str, Any]:
@@ -65,11 +63,7 @@ def _row(name: str, path: Path, plan: Plan) -> dict[str, Any]:
         "forward": lambda: list(in_batches(subject.run, packed, subject.device)),
         "save": lambda: embeddings.save(path.with_name(f"{name}.parquet")),
     }
-
-    def way(work: Callable[[], Any]) -> Callable[[], Sample]:
-        return lambda: timed(work)
-
-    rounds = {stage: way(work) for stage, work in ways.items()}
+    rounds: dict[str, Callable[[], Sample]] = {stage: partial(timed, work) for stage, work in ways.items()}
     times = in_turn(rounds, warmup=1, runs=plan.runs, judged="wall", seconds=plan.seconds)
     return {
         "name": name,
@@ -77,12 +71,9 @@ def _row(name: str, path: Path, plan: Plan) -> dict[str, Any]:
         "dtype": subject.device.dtype,
         "windows": len(windows),
         "stages": {stage: found.record() for stage, found in times.items()},
-        "total_ms": round(_total(times), 3),
+        "total_ms": round(sum(found.median for found in times.values()), 3),
+        "quiet": machine.quiet(),
     }
-
-
-def _total(times: dict[str, Times]) -> float:
-    return sum(found.median for found in times.values())
 
 
 def _model(subject: Subject) -> Model:

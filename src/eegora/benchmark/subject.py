@@ -20,7 +20,7 @@ from eegora.compute.accelerate import accelerate, number_format
 from eegora.compute.device import Device, exact_float32
 from eegora.errors import EegoraError, UsageError
 from eegora.recordings.positions import electrodes, head_position
-from eegora.spec import ModelSpec, Tensors
+from eegora.spec import Config, ModelSpec, Tensors, Variant
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -82,14 +82,13 @@ class Subject:
     def __init__(
         self, what: What, device: Device, checkpoint: Path | None = None, adapt: Adapt = lambda inputs, task: inputs
     ) -> None:
-        self.folder, self.spec, variant = registry.find(what.name)
+        self.folder, self.spec, self._variant = chosen(what.name)
         self.what, self.device, self.adapt, self.path = what, device, adapt, checkpoint
         self.code = registry.code(self.folder)
         function = getattr(self.code, what.task)
         if function is None:
             raise UsageError("no_such_task", f"{what.name} has no task {what.task!r}", hint="eegora models")
         self.function: Callable[[torch.nn.Module, Inputs], torch.Tensor] = function
-        self._variant = variant or self.spec.variants[0]
         self.windows = windows_of(self.spec, what.n_channels, what.n_times)
         self.loaded = self.load(device.storage)
         self.config = {**self.loaded.config, **what.settings}
@@ -195,15 +194,31 @@ def windows_of(spec: ModelSpec, n_channels: int | None = None, n_times: int | No
     )
 
 
+def chosen(name: str) -> tuple[str, ModelSpec, Variant]:
+    """Return a model's folder, and the variant that a name names: its first where it names none."""
+    folder, spec, variant = registry.find(name)
+    return folder, spec, variant or spec.variants[0]
+
+
+def firsts(most: float = float("inf")) -> tuple[str, ...]:
+    """Return every model by its first variant, as far as that has no more parameters than that."""
+    found = [(spec, spec.variants[0]) for spec in registry.specs().values()]
+    return tuple(registry.full_name(spec, variant) for spec, variant in found if variant.parameters <= most)
+
+
+def known(what: What) -> Config:
+    """Return the configuration that the tensors of a variant tell; makes no network."""
+    folder, _, variant = chosen(what.name)
+    code, config = registry.code(folder), {**variant.config, **what.fields}
+    return {**code.detect({key: shape for key, (shape, _) in code.layout(config).items()}), **config}
+
+
 def takes(what: What) -> str | None:
     """Return why a model does not take windows of this shape, or None; makes no network."""
-    folder, spec, variant = registry.find(what.name)
-    config = {**(variant or spec.variants[0]).config, **what.fields}
-    code = registry.code(folder)
+    folder, spec, _ = chosen(what.name)
+    windows = {"n_channels": what.n_channels, "n_times": what.n_times}
     try:
-        shapes = {key: shape for key, (shape, _) in code.layout(config).items()}
-        full = {**code.detect(shapes), **config, **what.settings}
-        code.packed(what.task, windows_of(spec, what.n_channels, what.n_times), full)
+        registry.code(folder).packed(what.task, windows_of(spec, **windows), {**known(what), **what.settings})
     except EegoraError as error:
         return error.message
     return None

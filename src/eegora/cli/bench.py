@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from eegora.cli.options import expand, settings, words
 
+if TYPE_CHECKING:
+    from eegora.benchmark.sweeps import Plan
+
 app = typer.Typer(
-    help="Time models on this machine, and beside their peers. Without a command: all of them.",
+    help="Time models on this machine, and beside their peers. Without a command: all sections, a quarter of an hour;"
+    " `peers` takes most of it, every other section less than a minute. Options before a section are the section's too.",
     rich_markup_mode=None,
     invoke_without_command=True,
 )
 
-SECTIONS = {
-    "peers": "Every bar: other people's networks and MNE beside ours, in turn, on the same inputs.",
-    "latency": "Times by variant, batch, threads, device and number format.",
-    "channels": "Times by number of channels.",
-    "time": "Times by length of the window.",
-    "batch": "Windows a second by batch.",
-    "distribution": "Many runs of one window, every sample kept.",
-    "stages": "Where the time of a recording goes: read, prepare, pack, forward, save.",
-    "memory": "Peaks of memory, each in a process of its own.",
-    "dtypes": "Speed, memory and error against float64 of each number format.",
-    "prepare": "Preparing recordings, beside MNE.",
-    "load": "Loading checkpoints.",
-}
-
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """How to measure, and where the figures go."""
+    """What is measured, how, and where the figures go."""
 
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]…", help="Models; default: the smaller ones, one of each.")
+    ] = None
+    batch: Annotated[str, typer.Option(help="Batch sizes.", metavar="N,N")] = "1"
+    threads: Annotated[str, typer.Option(help="Numbers of CPU threads.", metavar="N,N")] = "1"
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu"
+    dtype: Annotated[str, typer.Option(metavar="A,B", help="float32, float64, tf32, bfloat16, float16.")] = "float32"
+    checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint; without one, seeded random parameters.")] = None
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A choice that the model offers.")
+    ] = None
+    peers: Annotated[
+        Path | None,
+        typer.Option(metavar="PYTHON", help="Python of an environment that holds the peers; default: one is made."),
+    ] = None
     warmup: Annotated[int, typer.Option(min=1, help="Rounds that do not count.")] = 3
     runs: Annotated[int, typer.Option(min=2, help="Rounds that count.")] = 10
     seconds: Annotated[
-        float, typer.Option(min=0, help="After this time a measurement ends, but not before its third round.")
-    ] = 10.0
+        float,
+        typer.Option(
+            min=0,
+            help="For a section's measurements, in equal parts for its models: fewer rounds, but three, where they are"
+            " long; what would not fit is left out, and said. A bar never is.",
+        ),
+    ] = 40.0
     quick: Annotated[bool, typer.Option("--quick", help="Few runs and points: under a minute for all.")] = False
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False
     out: Annotated[
@@ -52,87 +62,110 @@ class BenchOptions:
 
 
 @dataclass(frozen=True)
-class SubjectOptions:
-    """Which networks, where."""
+class Section:
+    """A section's help, the options that mean something to it beside `EVERY`, and its own defaults."""
 
-    models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]…", help="Models; default: the smaller ones, one of each.")
-    ] = None
-    batch: Annotated[str, typer.Option(help="Batch sizes.", metavar="N,N")] = "1,8"
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")] = "cpu"
-    dtype: Annotated[str, typer.Option(metavar="A,B", help="float32, float64, tf32, bfloat16, float16.")] = "float32"
-    checkpoint: Annotated[Path | None, typer.Option(help="A checkpoint; without one, seeded random parameters.")] = None
-    set: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A choice that the model offers.")
-    ] = None
+    help: str
+    options: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-Threads = Annotated[str, typer.Option(help="Numbers of CPU threads.", metavar="N,N")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N or mps.")]
-Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]…", help="Models; default: all.")]
-Peers = Annotated[
-    Path | None,
-    typer.Option(metavar="PYTHON", help="Python of an environment that holds the peers; default: one is made."),
-]
-
-
-def _add_sections() -> None:
-    for name, help_ in SECTIONS.items():
-        app.command(name, help=help_)(expand(_command(name)))
+EVERY = {"quick", "as_json", "out", "seconds"}
+ROUNDS = "models threads device dtype checkpoint set warmup runs"
+SECTIONS = {
+    "peers": Section(
+        "Every bar: other people's networks and MNE beside ours, in turn, on the same inputs; default: all models.",
+        "models device peers warmup runs",
+        {"seconds": 240.0},
+    ),
+    "latency": Section(
+        "Times by variant, batch, threads, device and number format, beside the network unaccelerated.",
+        f"{ROUNDS} batch",
+        {"batch": "1,8"},
+    ),
+    "channels": Section("Times by number of channels.", f"{ROUNDS} batch"),
+    "time": Section("Times by length of the window.", f"{ROUNDS} batch"),
+    "batch": Section("Windows a second by batch.", f"{ROUNDS} batch", {"batch": "1,2,4,8,16,32,64"}),
+    "distribution": Section("Many runs of one window, every sample kept.", f"{ROUNDS} batch", {"runs": 200}),
+    "stages": Section("Where the time of a recording goes: read, prepare, pack, forward, save.", ROUNDS),
+    "memory": Section(
+        "Peaks of memory, each in a process of its own.", "models batch device dtype checkpoint set", {"batch": "1,8"}
+    ),
+    "dtypes": Section(
+        "Speed, memory and error against float64 of each number format.",
+        ROUNDS,
+        {"dtype": "float32,bfloat16,float64,float16", "seconds": 20.0},
+    ),
+    "prepare": Section("Preparing recordings, beside MNE.", "threads warmup runs"),
+    "load": Section("Loading checkpoints.", "models threads runs", {"runs": 3, "seconds": 20.0}),
+}
+ALL = {f.name for f in fields(BenchOptions)} - {"models"}  # before a section, or without one
+FLAGS = {"quick", "as_json"}
+OF_A_MODEL = {"checkpoint", "set"}
 
 
 def _command(name: str) -> Callable[..., None]:
-    """Return a section's command, with the options that mean something to it."""
+    """Return a section's command, with its own options and defaults."""
 
-    def against_peers(
-        options: BenchOptions, models: Models = None, device: Device = "cpu", peers: Peers = None
-    ) -> None:
-        _run((name,), options, SubjectOptions(models, device=device), peers=peers)
+    def command(options: BenchOptions) -> None:
+        _run({name: options})
 
-    def preparing(options: BenchOptions, threads: Threads = "1,2") -> None:
-        _run((name,), options, SubjectOptions(), threads)
-
-    def loading(options: BenchOptions, models: Models = None) -> None:
-        _run((name,), options, SubjectOptions(models))
-
-    def of_networks(subject: SubjectOptions, options: BenchOptions, threads: Threads = "1,2") -> None:
-        _run((name,), options, subject, threads)
-
-    own: dict[str, Callable[..., None]] = {"peers": against_peers, "prepare": preparing, "load": loading}
-    return own.get(name, of_networks)
+    section = SECTIONS[name]
+    return expand(command, {*section.options.split(), *EVERY}, section.defaults)
 
 
-@app.callback()
-@expand
-def everything(
-    context: typer.Context,
-    options: BenchOptions,
-    threads: Threads = "1,2",
-    device: Device = "cpu",
-    peers: Peers = None,
-) -> None:
-    """Run every section."""
-    if context.invoked_subcommand is None:
-        _run(None, options, SubjectOptions(device=device), threads, peers)
+def _everything(context: typer.Context, options: BenchOptions) -> None:
+    """Run every section; or hand what was given to the one that follows, whose own options win."""
+    given = {name: value for name, value in vars(options).items() if _was_typed(context, name)}
+    section = context.invoked_subcommand
+    if section is None:
+        _refuse(OF_A_MODEL & set(given), "without a section", "eegora bench latency MODEL --checkpoint FILE")
+        _run({name: BenchOptions(**{**each.defaults, **given}) for name, each in SECTIONS.items()})
+        return
+    takes = {*SECTIONS[section].options.split(), *EVERY} if section in SECTIONS else {"as_json"}
+    _refuse(set(given) - takes, f"for `{section}`", f"eegora bench {section} --help")
+    context.default_map = {section: given}
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _refuse(options: Collection[str], where: str, hint: str) -> None:
+    """Refuse options that mean nothing there."""
+    from eegora.errors import UsageError
+
+    if options:
+        spelled = " ".join(f"--{name.removeprefix('as_')}" for name in sorted(options))
+        raise UsageError("bad_options", f"{spelled} means nothing {where}", hint=hint)
+
+
+app.callback()(expand(_everything, ALL, dict.fromkeys(ALL - FLAGS)))
 
 
 @app.command("show")
 def show(
     files: Annotated[list[Path], typer.Argument(metavar="A.json [B.json]…", help="Files that -o wrote.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also what one of the machines alone has measured.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Every row, as JSON.")] = False,
 ) -> None:
-    """Hold machines beside each other: milliseconds of what each has measured."""
+    """Hold machines beside each other: milliseconds of what they have measured."""
     from eegora.benchmark import evidence
     from eegora.report.benchmarks import machines_table
     from eegora.report.tables import show as show_table
 
     files = _of_figures(files)
-    rows = evidence.beside(files)
+    machines, rows = [evidence.read(path)["machine"] for path in files], evidence.beside(files)
     if as_json:
-        machines = [evidence.read(path)["machine"] for path in files]
         typer.echo(json.dumps({"machines": machines, "rows": rows}, indent=1))
-    else:
-        show_table(machines_table([path.stem for path in files], rows))
+        return
+    shared = [row for row in rows if sum(ms is not None for ms in row["ms"]) > 1]
+    shown = rows if every or len(files) == 1 else shared
+    if shown:
+        show_table(machines_table([path.stem for path in files], machines, shown))
+    if len(shown) < len(rows):
+        typer.echo(f"{len(rows) - len(shown)} rows that one machine alone has were left out: --all")
 
 
 def _of_figures(files: list[Path]) -> list[Path]:
@@ -147,59 +180,66 @@ def _of_figures(files: list[Path]) -> list[Path]:
         except UsageError as error:
             if error.code == "not_found" or len(files) == 1 or (path is files[-1] and not kept):
                 raise
-            sys.stderr.write(f"left out: {error}\n")
+            sys.stderr.write(f"left out: {path} is no file of benchmark figures\n")
             continue
         kept.append(path)
     return kept
 
 
-def _run(
-    names: tuple[str, ...] | None,
-    options: BenchOptions,
-    subject: SubjectOptions,
-    threads: str = "1,2",
-    peers: Path | None = None,
-) -> None:
+def _run(chosen: Mapping[str, BenchOptions]) -> None:
     """Measure, print, and put into the evidence file, section by section, with its charts."""
     from eegora.benchmark import evidence, machine, suite
+    from eegora.benchmark.subject import firsts
     from eegora.benchmark.sweeps import Plan
     from eegora.compute.device import choose_device
     from eegora.report.benchmarks import benchmark_figures
 
-    plan = Plan(
-        models=tuple(subject.models or ()),
-        batches=_numbers(subject.batch),
-        threads=_numbers(threads),
-        device=subject.device,
-        dtypes=words([subject.dtype]),
-        warmup=options.warmup,
-        runs=options.runs,
-        seconds=options.seconds,
-        checkpoint=subject.checkpoint,
-        settings=tuple(settings(subject.set).items()),
-    )
-    if names is None:
-        chosen = suite.QUICK if options.quick else tuple(suite.SECTIONS)
-        names = tuple(name for name in chosen if plan.device == "cpu" or name not in suite.ON_CPU)
-    plan = suite.quick(plan) if options.quick else plan
+    options = next(iter(chosen.values()))
+    plans = {name: _plan(each) for name, each in chosen.items()}
+    if len(chosen) > 1:
+        wanted = suite.QUICK if options.quick else tuple(chosen)
+        plans = {name: plans[name] for name in wanted if options.device == "cpu" or name not in suite.ON_CPU}
+    if not options.models and set(plans) - {"peers", "prepare"}:
+        large = ", ".join(set(firsts()) - set(Plan().names))
+        sys.stderr.write(f"measured only when named, but for `peers`: {large}\n")
 
     def tell(section: str, row: dict[str, Any]) -> None:
         if not options.as_json:
             typer.echo(f"{section}: {evidence.line(section, row)}")
 
-    facts, found = machine.facts(choose_device(plan.device).name), {}
+    facts, found = machine.facts(choose_device(options.device).name), {}
     path = None if options.out is None else _file(options.out, machine.slug(facts))
     if path is not None and path.exists():
         evidence.read(path)  # a file of something else is found out before the work, not after it
-    for name in names:
-        found[name] = suite.run(name, plan, peers, tell)
+    for name, plan in plans.items():
+        found[name] = suite.run(name, plan, tell)
         if path is not None:
             evidence.put(path, facts, {name: found[name]})
     if path is not None:
         benchmark_figures(path, evidence.read(path))
     if options.as_json:
-        whole = found[names[0]] if len(names) == 1 else {"sections": found}
+        whole = {"sections": found} if len(chosen) > 1 else next(iter(found.values()))
         typer.echo(json.dumps({**whole, "machine": facts}, indent=1))
+
+
+def _plan(options: BenchOptions) -> Plan:
+    from eegora.benchmark import suite
+    from eegora.benchmark.sweeps import Plan
+
+    plan = Plan(
+        models=tuple(options.models or ()),
+        batches=_numbers(options.batch),
+        threads=_numbers(options.threads),
+        device=options.device,
+        dtypes=words([options.dtype]),
+        warmup=options.warmup,
+        runs=options.runs,
+        seconds=options.seconds,
+        checkpoint=options.checkpoint,
+        settings=tuple(settings(options.set).items()),
+        peers=options.peers,
+    )
+    return suite.quick(plan) if options.quick else plan
 
 
 def _file(out: Path, slug: str) -> Path:
@@ -218,4 +258,5 @@ def _numbers(text: str) -> tuple[int, ...]:
     return found
 
 
-_add_sections()
+for _name, _section in SECTIONS.items():
+    app.command(_name, help=_section.help)(_command(_name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -159,10 +159,22 @@ class OutputOptions:
 SaveInputs = Annotated[bool, typer.Option("--save-inputs", help="Keep the tensors that went into the network.")]
 
 
-def expand(function: Callable[..., None]) -> Callable[..., None]:
-    """Let typer see the fields of the option dataclasses that a command takes, one by one."""
+def expand(
+    function: Callable[..., None], only: Collection[str] | None = None, defaults: Mapping[str, Any] | None = None
+) -> Callable[..., None]:
+    """Let typer see the fields of the option dataclasses that a command takes, one by one.
+
+    Parameters
+    ----------
+    function : callable
+        The command.
+    only : collection of str, optional
+        The fields to show; the others keep their defaults.
+    defaults : dict, optional
+        Defaults of this command, by field.
+    """
     hints = get_type_hints(function, include_extras=True)
-    groups: dict[str, Any] = {}
+    groups: dict[str, list[str]] = {}
     parameters: list[Parameter] = []
     own = {name for name, kind in hints.items() if not is_dataclass(kind)}  # a command may spell a shared option anew
     for parameter in signature(function).parameters.values():
@@ -170,20 +182,18 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
         if not is_dataclass(kind):
             parameters.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
             continue
-        groups[parameter.name] = kind
+        shown = [f for f in fields(kind) if f.name not in own and (only is None or f.name in only)]
+        groups[parameter.name] = [f.name for f in shown]
         field_hints = get_type_hints(kind, include_extras=True)
-        for f in [f for f in fields(kind) if f.name not in own]:
-            default = Parameter.empty if f.default is MISSING else f.default
+        for f in shown:
+            default = (defaults or {}).get(f.name, Parameter.empty if f.default is MISSING else f.default)
             parameters.append(
                 Parameter(f.name, Parameter.KEYWORD_ONLY, default=default, annotation=field_hints[f.name])
             )
 
     @functools.wraps(function)
     def call(**given: Any) -> None:
-        made = {
-            name: kind(**{f.name: given.pop(f.name) for f in fields(kind) if f.name not in own})
-            for name, kind in groups.items()
-        }
+        made = {name: hints[name](**{field: given.pop(field) for field in shown}) for name, shown in groups.items()}
         function(**made, **given)
 
     # typer asks both; wraps() would show it the group parameters.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def benchmark_figures(path: Path, evidence: Mapping[str, Any]) -> tuple[Path, ..
     sections = {
         name: [row for row in section["rows"] if "refused" not in row] for name, section in evidence["sections"].items()
     }
-    machine = evidence["machine"].get("gpu") or f"{evidence['machine']['cpu']}, {evidence['machine']['cores']} cores"
+    machine = machine_words(evidence["machine"]).rpartition(", ")[0]
     drawn = []
     for name, (section, draw) in CHARTS.items():
         if sections.get(section):
@@ -197,21 +198,26 @@ CHARTS: dict[str, tuple[str, Callable[[Sequence[Row], str], Figure]]] = {
 }
 
 
-def machines_table(names: Sequence[str], rows: Iterable[Row]) -> Table:
+def machines_table(names: Sequence[str], machines: Sequence[Row], rows: Iterable[Row]) -> Table:
     """Return milliseconds of what each machine has measured, and how many times as fast as the first each is.
 
     Parameters
     ----------
     names : sequence of str
-        Of the machines.
+        Of the files.
+    machines : sequence of dict
+        What each says of its machine.
     rows : iterable of dict
         As `eegora.benchmark.evidence.beside` returns them.
     """
-    table = Table(title="milliseconds, and times as fast as the first", title_justify="left", box=None)
-    for column in ("section", "what"):
-        table.add_column(column)
-    for name in names:
-        table.add_column(escape(name), justify="right")
+    letters = ascii_uppercase[: len(names)]
+    told = [f"{a}  {name}: {machine_words(facts)}" for a, name, facts in zip(letters, names, machines, strict=True)]
+    title = "\n".join([*told, "milliseconds, and how many times as fast as A"])
+    table = Table(title=escape(title), title_justify="left", box=None)
+    table.add_column("section", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for letter in letters:
+        table.add_column(letter, justify="right", no_wrap=True)
     for row in rows:
         first, *others = row["ms"]
         cells = ["–" if first is None else f"{first:.4g}"]
@@ -222,15 +228,19 @@ def machines_table(names: Sequence[str], rows: Iterable[Row]) -> Table:
     return table
 
 
+def machine_words(machine: Row) -> str:
+    """Name a machine: its GPU, or its processor with the number of cores; and its torch."""
+    where = str(machine.get("gpu") or f"{machine.get('cpu')}, {machine.get('cores')} cores")
+    return f"{where}, torch {machine.get('torch')}"
+
+
 def peers_markdown(evidence: Mapping[str, Any]) -> str:
     """Return the README's table of one machine's file: every row that was measured beside a peer."""
-    machine = evidence["machine"]
-    where = f"{machine['gpu']}" if "gpu" in machine else f"{machine['cpu']}, {machine['cores']} cores"
+    where, _, torch = machine_words(evidence["machine"]).rpartition(", ")
     section = evidence["sections"]["peers"]
     busy = sum(not row.get("quiet", True) for row in section["rows"])
     lines = [
-        f"**{where}**, torch {machine['torch']}"
-        + (f" (busy in {busy} of {len(section['rows'])} rows)" if busy else ""),
+        f"**{where}**, {torch}" + (f" (busy in {busy} of {len(section['rows'])} rows)" if busy else ""),
         "",
         "| what | batch | threads | peer | peer ms | ours ms | ratio | bar | of the product rate | largest difference |",
         "|---|--:|--:|---|--:|--:|--:|--:|--:|--:|",
