@@ -9,7 +9,6 @@ import numpy as np
 
 from eegora.errors import RecordingError
 from eegora.recipes.undo import with_fields
-from eegora.signal import Array
 from eegora.windows import Windows, joined
 
 # Values of a block: 2 MB in float64, about what a core has to itself.
