@@ -43,6 +43,18 @@ def test_what_is_left_is_the_machines_or_the_least_of_the_groups(machine: Path) 
     assert fits.free_memory() == 0
 
 
+def test_groups_of_the_first_version_count_too(machine: Path) -> None:
+    (machine / "proc/self/cgroup").write_text("9:cpu:/jobs\n4:memory:/not/seen/from/inside\n")
+    folder = machine / "cgroup/memory"
+    folder.mkdir()
+    (folder / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    (folder / "memory.usage_in_bytes").write_text("1000\n")
+    (folder / "memory.stat").write_text("cache 5\ntotal_cache 600\n")
+    assert fits.free_memory() == 5000 * KB
+    (folder / "memory.limit_in_bytes").write_text("2000\n")
+    assert fits.free_memory() == 1600
+
+
 def test_elsewhere_it_is_the_machines_memory_or_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fits, "PROC", tmp_path)
     monkeypatch.setattr("os.sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}[name])

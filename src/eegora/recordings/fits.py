@@ -12,6 +12,8 @@ from eegora.stream import LIMIT
 HELD = 2  # times its samples, that whatever is done with a recording in memory takes at least
 CGROUPS = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
+# By the controllers that /proc/self/cgroup names, version 2 and version 1: folder, limit, what is taken, and how much of it is files.
+GROUPS = {"": ("", "max", "current", "file"), "memory": ("memory", "limit_in_bytes", "usage_in_bytes", "total_cache")}
 
 
 def check_fits(name: str, n_bytes: int, times: float = HELD, *, there: float = 0.0) -> None:
@@ -60,17 +62,21 @@ def free_memory() -> int | None:
 
 
 def _of_groups() -> Iterator[int]:
-    """Yield what is left to each control group (version 2) around this process; files kept in memory give way."""
-    places = [line[3:] for line in (PROC / "self/cgroup").read_text().splitlines() if line.startswith("0::")]
-    for place in places[:1]:
-        own = CGROUPS / place.lstrip("/")
+    """Yield what is left to each control group around this process; files kept in memory give way."""
+    try:
+        lines = [line.split(":", 2) for line in (PROC / "self/cgroup").read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, place in [line for line in lines if line[1] in GROUPS]:
+        root, most, now, files = GROUPS[controllers]
+        own = CGROUPS / root / place.lstrip("/")
         for folder in (own, *own.parents):
             if folder in CGROUPS.parents:
                 break
             try:
-                limit, taken = ((folder / f"memory.{kind}").read_text().strip() for kind in ("max", "current"))
+                limit, taken = ((folder / f"memory.{kind}").read_text().strip() for kind in (most, now))
                 stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
             except OSError:
                 continue
             if limit != "max":
-                yield max(0, int(limit) - int(taken) + int(stat.get("file", 0)))
+                yield max(0, int(limit) - int(taken) + int(stat.get(files, 0)))

@@ -35,6 +35,7 @@ def write_safetensors(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name, array in ordered.items():
+        assert array.dtype.kind in "fiub", f"{name} holds no numbers"
         kind = "BOOL" if array.dtype == bool else f"{array.dtype.kind.upper()}{8 * array.itemsize}"
         header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": (end, end + array.nbytes)}
         end += array.nbytes
