@@ -56,6 +56,35 @@ def test_a_model_embeds_windows_from_a_file(windows, tmp_path):
     assert loaded.provenance.recipe == direct.provenance.recipe != ""
 
 
+@pytest.mark.parametrize("ending", [".npz", ".safetensors"])
+def test_large_windows_stay_on_disk_and_are_the_same(windows, tmp_path, ending, monkeypatch):
+    path = tmp_path / f"w{ending}"
+    save_windows(path, windows)
+    whole = load_windows(path)
+    monkeypatch.setattr("eegora.results.arrays.LARGE", 1000)
+    mapped = load_windows(path)
+    assert isinstance(mapped.data, np.memmap)
+    assert not isinstance(whole.data, np.memmap)
+    for field in fields(windows):
+        np.testing.assert_equal(getattr(mapped, field.name), getattr(whole, field.name))
+    np.testing.assert_array_equal(mapped.to_volts(), windows.to_volts())
+    some = path.read_bytes()
+    path.write_bytes(some[: len(some) // 2])
+    with pytest.raises(UsageError, match="bad_result"):
+        load_windows(path)
+
+
+def test_a_byte_that_changed_in_large_windows_is_noticed(windows, tmp_path, monkeypatch):
+    monkeypatch.setattr("eegora.results.arrays.LARGE", 1000)
+    path = tmp_path / "w.npz"
+    save_windows(path, windows)
+    some = bytearray(path.read_bytes())
+    some[len(some) // 2] ^= 1
+    path.write_bytes(some)
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_windows(path)
+
+
 def test_what_is_no_whole_windows_file_is_refused(windows, tmp_path):
     path = tmp_path / "w.safetensors"
     save_windows(path, windows)

@@ -1,8 +1,9 @@
-"""Arrays into files a portion at a time, so that those that lie on disk are never resident as a whole. What they mean, `storage` knows."""
+"""Arrays to and from files without being resident as a whole: written a portion at a time, left on disk where large. Knows no result."""
 
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,12 @@ from numpy.typing import NDArray
 
 from eegora.windows import let_go
 
-PORTION = 1 << 24  # bytes written at a time
+PORTION = 1 << 24  # bytes read or written at a time
+LARGE = 1 << 26  # bytes of an array that may stay on disk
+
+# Numbers as safetensors call them, and as NumPy does.
+KINDS = {"BOOL": "|b1"} | {f"{k.upper()}{8 * n}": f"<{k}{n}" for k in "fiu" for n in (1, 2, 4, 8) if k + str(n) != "f1"}
+NAMES = {kind[1:]: name for name, kind in KINDS.items()}
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -35,9 +41,11 @@ def write_safetensors(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name, array in ordered.items():
-        assert array.dtype.kind in "fiub", f"{name} holds no numbers"
-        kind = "BOOL" if array.dtype == bool else f"{array.dtype.kind.upper()}{8 * array.itemsize}"
-        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": (end, end + array.nbytes)}
+        header[name] = {
+            "dtype": NAMES[array.dtype.str[1:]],
+            "shape": array.shape,
+            "data_offsets": (end, end + array.nbytes),
+        }
         end += array.nbytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -46,6 +54,39 @@ def write_safetensors(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -
         for array in ordered.values():
             for portion in _portions(array):
                 file.write(portion)
+
+
+def large_of_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the large arrays of an ``.npz`` as memory maps; each is read through once, as its checksum wants."""
+    found: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(path) as members, path.open("rb") as raw:
+        for info in members.infolist():
+            if info.file_size < LARGE or info.compress_type != zipfile.ZIP_STORED:
+                continue
+            with members.open(info) as file:
+                if np.lib.format.read_magic(file) != (1, 0):
+                    continue
+                shape, turned, kind = np.lib.format.read_array_header_1_0(file)
+                inside = file.tell()
+                while file.read(PORTION):
+                    pass
+            raw.seek(info.header_offset + 26)  # the lengths of the two fields between a member's header and its bytes
+            start = info.header_offset + 30 + sum(struct.unpack("<HH", raw.read(4))) + inside
+            found[info.filename.removesuffix(".npy")] = np.memmap(path, kind, "r", start, shape, "F" if turned else "C")
+    return found
+
+
+def large_of_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the large arrays of a ``.safetensors`` file as memory maps."""
+    with path.open("rb") as raw:
+        size = int.from_bytes(raw.read(8), "little")
+        header = json.loads(raw.read(size))
+    found: dict[str, NDArray[Any]] = {}
+    for name, entry in header.items():
+        start, stop = entry.get("data_offsets", (0, 0))
+        if stop - start >= LARGE and entry["dtype"] in KINDS:
+            found[name] = np.memmap(path, KINDS[entry["dtype"]], "r", 8 + size + start, tuple(entry["shape"]))
+    return found
 
 
 def _in_order(array: NDArray[Any]) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from eegora import whole
 from eegora.errors import UsageError
 from eegora.provenance import UNTRAINED, Provenance
-from eegora.results.arrays import write_npz, write_safetensors
+from eegora.results.arrays import large_of_npz, large_of_safetensors, write_npz, write_safetensors
 
 LAYOUT = "eegora-result-1"
 KEY = "eegora"  # where the record lies: a metadata key, or a member of an .npz
@@ -110,8 +110,8 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], found: Record) -
     write_whole(path, write)
 
 
-def load_arrays(path: Path, kind: str) -> tuple[Arrays, Record]:
-    """Read what `save_arrays` wrote.
+def load_arrays(path: Path, kind: str, *, on_disk: bool = False) -> tuple[Arrays, Record]:
+    """Read what `save_arrays` wrote; `on_disk` leaves large arrays there, as memory maps that cannot be written to.
 
     Raises
     ------
@@ -121,15 +121,16 @@ def load_arrays(path: Path, kind: str) -> tuple[Arrays, Record]:
     check_there(path)
     try:
         if path.suffix.lower() == ".npz":
+            mapped = large_of_npz(path) if on_disk else {}
             with np.load(path, allow_pickle=False) as members:
-                arrays = {name: members[name] for name in members.files}
+                arrays = mapped | {name: members[name] for name in members.files if name not in mapped}
             text = str(arrays.pop(KEY, ""))
         else:
             from safetensors import safe_open
-            from safetensors.numpy import load_file
 
-            arrays = load_file(path)
             with safe_open(path, "np") as opened:
+                mapped, names = large_of_safetensors(path) if on_disk else {}, opened.keys()
+                arrays = mapped | {name: opened.get_tensor(name) for name in names if name not in mapped}
                 text = (opened.metadata() or {}).get(KEY, "")
     except Exception as error:  # each library has its own errors for a damaged file
         raise _unreadable(path, error) from error

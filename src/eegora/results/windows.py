@@ -55,7 +55,7 @@ def save_windows(path: str | Path, windows: Windows, options: Mapping[str, Any] 
 
 
 def load_windows(path: str | Path) -> Windows:
-    """Read what `save_windows` or ``eegora recipe run`` wrote.
+    """Read what `save_windows` or ``eegora recipe run`` wrote; large windows stay on disk and are read as they are used.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def load_windows(path: str | Path) -> Windows:
     """
     path = Path(path)
     storage.ending(path, ENDINGS, KIND)
-    arrays, found = storage.load_arrays(path, KIND)
+    arrays, found = storage.load_arrays(path, KIND, on_disk=True)
     provenance = storage.provenance_of(found)
     try:
         windows = from_file(
