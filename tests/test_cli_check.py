@@ -1,6 +1,7 @@
 """``eegora check``: what it says and how it leaves."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,44 @@ def test_what_was_typed_wrong_is_one_line(check, words, says):
     assert code in (2, 3)
     assert says in err
     assert len(err.splitlines()) == 1
+
+
+def test_several_models_by_name(check):
+    for words in (("--model", "luna-base", "--model", "eegpt,zuna-1"), ("-m", "luna-base,eegpt,zuna-1")):
+        code, out, _ = check("tuh_ref.edf", *words)
+        assert code == 0
+        named = [
+            line.partition(" × ")[2].partition(":")[0] for line in out.splitlines() if " × " in line.partition(":")[0]
+        ]
+        assert named == ["luna-base (luna-tuab)", "eegpt-base (eegpt)", "zuna-1 (zuna)"]
+    assert check("tuh_ref.edf", "-m", "luna,nobody")[0] == 2
+
+
+def test_the_networks_time_is_told_with_what_it_rests_on(check):
+    _, out, _ = check("tuh_ref.edf", "--model", "luna-base")
+    (line,) = [line for line in out.splitlines() if line.startswith("  time: ")]
+    assert re.fullmatch(
+        r"  time: .+ to prepare, .+ in the network on \S+ \(1 × 0\.504 GFLOP, at 90% of the \S+ GFLOP/s that products reach"
+        r" just now\); reading and loading come on top",
+        line,
+    )
+    (record,) = json.loads(check("tuh_ref.edf", "--model", "luna-base", "--json")[1])
+    ahead = record["network"]
+    assert ahead["seconds"] == pytest.approx(ahead["n_windows"] * ahead["gflop"] / (0.9 * ahead["product_gflops"]))
+    assert "parameters 26." in next(f["sentence"] for f in record["findings"] if f["code"] == "memory")
+
+
+def test_nothing_is_said_twice(check):
+    for name in ("ok4.edf", "digital_range_zero.edf", "gap_raw.fif", "bads_annot_raw.fif", "nan_inf.csv"):
+        for words in ((), ("--model", "luna-base"), ("--model", "zuna")):
+            lines = [line.strip() for line in check(name, *words)[1].split("channels:")[0].splitlines()]
+            sentences = [re.sub(r"^.*?(: |because )", "", line) for line in lines]
+            assert len(sentences) == len(set(sentences)), (name, words)
+
+
+def test_a_recording_that_no_model_can_use_is_refused_once(check):
+    code, out, _ = check("digital_range_zero.edf")
+    assert code == 3
+    assert out.count("range is 0") == 1
+    assert "cannot run with any of eeg-dino-small, eegpt-base, luna-base, zuna-1.1" in out
+    assert "→ correct the file's header" in out

@@ -44,10 +44,10 @@ class Outlook:
         if self.n_skipped:
             many += f" ({self.n_skipped} have nothing to fill)"
         times = f", {self.n_draws} times each" if self.n_draws > 1 else ""
-        return many + times + ("" if self.seconds is None else f": {_roughly(self.seconds)} on this machine")
+        return many + times + ("" if self.seconds is None else f": {roughly(self.seconds)} on this machine")
 
 
-def _roughly(seconds: float) -> str:
+def roughly(seconds: float) -> str:
     """Say a duration as people do."""
     for least, size, unit in ((5400, 3600, "h"), (90, 60, "min"), (1.5, 1, "s")):
         if seconds >= least:

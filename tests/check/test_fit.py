@@ -18,7 +18,8 @@ from eegora.recordings.channels import parse_label
 from eegora.recordings.read import load_signal
 from eegora.recordings.synthetic import TUH_NAMES, synthetic_raw
 from eegora.recordings.write import save_raw
-from eegora.registry import find_recipe
+from eegora.registry import find, find_recipe
+from eegora.signal import Annotation
 
 
 def sentence(verdict, code):
@@ -46,7 +47,7 @@ def test_missing_electrodes_come_with_what_works(case, spec):
     assert "F3, F4, P3, P4" in str(verdict)
     assert verdict.next.endswith("--model luna-base --recipe luna-unipolar")
     assert sentence(verdict, "ways_on").startswith(
-        "these work: --recipe luna-unipolar (4 rows), --missing spline (22 rows), --missing inverse-distance (22 rows)"
+        "these work: --recipe luna-unipolar (4 rows), --missing with one of spline, inverse-distance, nearest, mean, zero"
     )
 
 
@@ -100,7 +101,7 @@ def test_bad_channels_and_stretches_are_told(case, spec):
 def test_no_window_crosses_a_gap(case, spec):
     verdict = check_recording(case("gap_raw.fif"), spec, recipe="luna-unipolar")
     assert sentence(verdict, "gaps") == "1 gap, 3 s together: no window crosses one"
-    assert sentence(verdict, "dropped_windows").startswith("1 of 4 windows are dropped")
+    assert sentence(verdict, "dropped_windows").startswith("1 of 4 windows dropped, they overlap BAD_ACQ_SKIP")
     assert (verdict.windows.n_windows, verdict.windows.n_dropped, verdict.windows.lost_s) == (3, 1, 0)
 
 
@@ -229,6 +230,57 @@ def test_a_task_that_the_model_has_not_cannot_run(spec, noise):
 def test_an_untrained_task_asks_for_a_checkpoint(spec, noise):
     verdict = check_recording(noise(), spec, recipe="luna-unipolar", task="classify")
     assert "checkpoint of your own" in sentence(verdict, "own_checkpoint")
+    assert verdict.answer == "can run with remarks"
+    assert verdict.next.endswith("--checkpoint FILE")
+
+
+def test_embeddings_not_recordings_are_decoded(noise):
+    zuna = find("zuna")[1]
+    verdict = check_recording(noise(), zuna, task="decode")
+    assert (verdict.answer, sentence(verdict, "not_a_recording")) == (
+        "cannot run",
+        "to decode takes embeddings, not a recording",
+    )
+
+
+def test_a_variants_own_recipe_is_checked(noise):
+    spec = find("zuna")[1]
+    assert check_recording(noise(), spec, variant="1").recipe == "zuna"
+    assert check_recording(noise(), spec, variant="1.1").recipe == "zuna11"
+
+
+def test_repair_says_what_it_would_fill_and_what_it_refuses(case, noise):
+    spec = find("zuna")[1]
+    clean = check_recording(noise(), spec, task="repair")
+    assert sentence(clean, "nothing_bad").startswith("nothing is marked bad")
+    bad = check_recording(noise(bads=("C3",)), spec, task="repair", network=True)
+    assert sentence(bad, "windows") == "3 segments of up to 5 s, 6 channels; 3 hold something to fill"
+    assert (bad.answer, bad.network.n_windows) == ("can run", 3)
+    marked = noise(annotations=(Annotation(6.0, 0.5, "BAD_move"),))
+    assert sentence(check_recording(marked, spec, task="repair"), "windows").endswith("1 holds something to fill")
+    added = check_recording(noise(), spec, task="upsample")
+    assert added.plan.counts()["filled"] == 13
+    assert added.next.endswith("--montage 10-20")
+    refused = check_recording(case("epochs-epo.fif"), spec, task="repair")
+    assert (refused.answer, refused.findings[-1].code) == ("cannot run", "not_continuous")
+    lost = check_recording(case("nan_inf.csv"), spec, task="repair")
+    assert (lost.answer, sentence(lost, "non_finite")) == ("can run", "samples that are not a number are filled")
+
+
+def test_a_short_recordings_window_is_as_long_as_it_is(case):
+    spec = find("zuna")[1]
+    verdict = check_recording(case("uv.csv"), spec)
+    assert sentence(verdict, "windows") == "zuna11 makes 2 windows of 5 s: 3 rows × 1280 samples at 256 Hz"
+    assert sentence(check_recording(case("ms_time.csv"), spec), "windows").startswith(
+        "zuna11 makes 1 window of 2.25 s:"
+    )
+
+
+def test_missing_electrodes_that_are_left_out_are_a_remark(noise):
+    verdict = check_recording(noise(), find("eeg-dino")[1])
+    assert verdict.answer == "can run with remarks"
+    assert sentence(verdict, "missing_electrodes").startswith("not in the recording, and left out: F3, F4, P3, P4")
+    assert verdict.plan.counts() == {"kept": 6, "missing": 13}
 
 
 def test_what_does_not_exist_is_the_users_mistake(spec, noise):

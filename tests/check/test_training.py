@@ -68,7 +68,7 @@ def test_memory_and_time_are_those_of_the_whole_recording(signal, monkeypatch):
     verdict = check_recording(signal, spec)
     assert verdict.numbers["signal_bytes"] == 8 * signal.data.size
     assert verdict.numbers["input_bytes"] == 4 * 7 * 19 * 1024
-    assert f"the samples take {8 * signal.data.size / 1e6:.1f} MB" in verdict.finding("memory").sentence
+    assert f"the samples take {8 * signal.data.size / 1e6:.3g} MB" in verdict.finding("memory").sentence
     # Of a long recording a part is looked at; its needs are told for all of it.
     raw = synthetic_raw(1300, 1)
     monkeypatch.setattr(looking, "MOST_VALUES", 21 * 256 * 600)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegora import registry
-from eegora.check import training
+from eegora.check import filling, forward, said, training
 from eegora.check.look import Look, look_at
 from eegora.check.verdict import Finding, Verdict, WindowCount
-from eegora.check.ways import Attempt, edited, ways_on
+from eegora.check.ways import Attempt, ways_on
 from eegora.errors import EegoraError, UsageError
-from eegora.plan import ChannelPlan
+from eegora.preparation import Preparation
 from eegora.recipes import resample_blocks, streamed
 from eegora.recipes.event_steps import events_of
 from eegora.recipes.recipe import Recipe
@@ -24,7 +23,7 @@ from eegora.recipes.steps import STEPS
 from eegora.recordings.source import without
 from eegora.registry import find_recipe
 from eegora.signal import Signal
-from eegora.spec import ModelSpec
+from eegora.spec import ModelSpec, Variant
 from eegora.stream import LIMIT, Room
 from eegora.windows import Windows
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from eegora.recordings.source import Source
 
 EXCERPT_S = 120.0  # of a recording that was not read as a whole
+FROM_RESULTS = "decode"  # the task that starts from saved embeddings
 
 
 def check_recording(
@@ -39,11 +39,9 @@ def check_recording(
     spec: ModelSpec,
     *,
     variant: str | None = None,
-    recipe: Recipe | str | Path | None = None,
     task: str = "embed",
-    missing: str | None = None,
-    unknown: str | None = None,
-    exclude: Sequence[str] = (),
+    network: bool = False,
+    **how: Any,
 ) -> Verdict:
     """Say whether a model can use a recording, what would be done to it, and what would be lost.
 
@@ -53,9 +51,11 @@ def check_recording(
     spec : ModelSpec
     variant : str, optional
         For the command that goes on, and for the tasks that its published checkpoint is trained for.
-    recipe, missing, unknown, exclude
-        As in `eegora.model.Preparation`.
     task : str
+    network : bool
+        Estimate also how long the network will take; its parameters are not needed for that, torch is.
+    **how
+        ``recipe``, ``missing``, ``unknown``, ``exclude``: as in `Preparation`.
 
     Returns
     -------
@@ -75,47 +75,95 @@ def check_recording(
     >>> verdict.answer, verdict.next  # doctest: +SKIP
     """
     look = source if isinstance(source, Look) else look_at(source)
-    chosen = find_recipe(spec, recipe).checked()
     one = spec.variant(variant) if variant else spec.variants[0]
     if one is None:
         raise UsageError("unknown_model", f"{spec.title} has no variant {variant!r}")
-    model = registry.full_name(spec, one)
-    options = {"recipe": recipe, "missing": missing, "unknown": unknown, "exclude": exclude}
-    command = _command(look, model, task, options)
-    findings = [*look.findings, *_task(spec, one.trained, task, model)]
+    given = Preparation(**how)
+    chosen = find_recipe(spec, given.recipe or one.recipe).checked()
+    model, exclude = registry.full_name(spec, one), given.exclude
+    command = _command(look, model, task, given) + " --checkpoint FILE" * (task not in one.trained)
+    fills = task in filling.TASKS
+    findings = [f for f in look.findings if not (fills and f.code == "non_finite")]  # that is what it fills
+    findings += _task(spec, one.trained, task, model)
     verdict = Verdict(look.name, model, chosen.name, task, tuple(findings), look.plan, numbers=look.numbers)
     if look.signal is None:
         return replace(verdict, next=look.findings[-1].next)
+    if task not in spec.tasks or task == FROM_RESULTS:
+        return replace(verdict, next=findings[-1].next)
+    if fills:
+        return _filled(look, verdict, spec, one, chosen, exclude, command, network)
     signal = without(_excerpt(look, look.signal, chosen), exclude)
-    attempt = Attempt(without(look.trials, exclude) if look.trials else signal, chosen, spec, task, missing, unknown)
+    attempt = Attempt(
+        without(look.trials, exclude) if look.trials else signal, chosen, spec, task, given.missing, given.unknown
+    )
     start = perf_counter()
     try:
         windows, remarks = attempt.run()
         took = (perf_counter() - start) * look.n_times / max(signal.n_times, 1)
         count = _count(look, chosen, windows)
+        ahead = forward.forward(spec, one, task, windows, count.n_windows) if network else None
     except UsageError:
         raise
     except EegoraError as error:
         refused = _refused(error, attempt, command)
         return replace(verdict, findings=(*findings, *refused), next=refused[0].next)
-    findings += [*_input(look, chosen, windows, count), *remarks, *_lines(look, chosen)]
-    findings += [*_reference(look, chosen, windows), *_bads(signal, chosen), *_places(windows)]
+    findings += [*said.reaching(look, chosen, windows, count), *remarks, *said.line_noise(look, chosen)]
+    findings += [*said.reference(look, chosen, windows), *said.bads(signal, chosen), *said.places(windows)]
     findings += [*training.amplitude(spec, chosen, windows), *training.coverage(spec, windows)]
     size, temporary = _size(look, signal, attempt)
-    held, sizes = training.memory(look, windows, count)
+    held, sizes = training.memory(look, windows, count.n_windows, ahead)
     findings += size or held
-    findings += [Finding("note", "recipe", note) for note in windows.notes if note not in signal.notes]
+    findings += said.remarks(signal, windows, look.is_whole)
     numbers = {**look.numbers, **_numbers(windows, count), **sizes, "temporary_bytes": temporary}
-    plan: ChannelPlan = windows.plan
     errors = [f for f in findings if f.severity == "error"]
     return replace(
         verdict,
         findings=tuple(findings),
-        plan=plan,
+        plan=windows.plan,
         windows=count,
         numbers=numbers,
         next=errors[0].next if errors else command,
         prepare_s=round(took, 3),
+        network=ahead,
+    )
+
+
+def _filled(
+    look: Look,
+    verdict: Verdict,
+    spec: ModelSpec,
+    variant: Variant,
+    recipe: Recipe,
+    exclude: Sequence[str],
+    command: str,
+    network: bool,
+) -> Verdict:
+    """Answer for a task that fills in a recording: by what its command does before the network runs."""
+    assert look.signal is not None
+    start = perf_counter()
+    try:
+        windows, n_filled = filling.tried(look, spec, recipe, verdict.task, exclude)
+    except UsageError:
+        raise
+    except EegoraError as error:
+        findings = (*verdict.findings, Finding.of_error(error))
+        return replace(verdict, findings=findings, next=error.hint)
+    share = look.n_times / max(look.signal.n_times, 1)
+    took = (perf_counter() - start) * share
+    # Of a long recording it is not known here which segments are bad: all of them is the most.
+    n_windows = round(len(windows) * share)
+    n_through = n_filled if look.is_whole else n_windows
+    ahead = forward.forward(spec, variant, verdict.task, windows, n_through) if network else None
+    held, sizes = training.memory(look, windows, n_windows, ahead)
+    found = [*filling.findings(look, windows, n_filled), *held, *said.remarks(look.signal, windows, look.is_whole)]
+    return replace(
+        verdict,
+        findings=(*verdict.findings, *found),
+        plan=windows.plan,
+        numbers={**verdict.numbers, **sizes},
+        next=command,
+        prepare_s=round(took, 3),
+        network=ahead,
     )
 
 
@@ -139,27 +187,26 @@ def _refused(error: EegoraError, attempt: Attempt, command: str) -> list[Finding
     ways, obstacle = ways_on(error, attempt, command)
     found = [replace(Finding.of_error(error), next=ways[0].command if ways else (obstacle or error).hint)]
     if len(ways) > 1:
-        told = ", ".join(f"{way.words} ({way.n_rows} rows)" for way in ways)
-        made = "; filled rows are made of the others, not recorded" if "--missing zero" in told else ""
-        found.append(Finding("note", "ways_on", f"these work: {told}{made}"))
+        fills = [way for way in ways if way.fill]
+        told = [f"{way.words} ({way.n_rows} rows)" for way in ways if not way.fill]
+        if fills:
+            names = ", ".join(way.fill for way in fills)
+            told.append(f"--missing with one of {names} ({fills[0].n_rows} rows, made of the others, not recorded)")
+        found.append(Finding("note", "ways_on", f"these work: {', '.join(told)}"))
     if obstacle is not None:
         found.append(Finding.of_error(obstacle))
     return found
 
 
-def _command(look: Look, model: str, task: str, options: dict[str, Any]) -> str:
+def _command(look: Look, model: str, task: str, given: Preparation) -> str:
     """Return what to type to run the task as it was checked."""
-    words = ["eegora", task, look.typed, "--model", model]
-    for name in ("recipe", "missing"):
-        if options[name] is not None:
-            words += [f"--{name}", str(getattr(options[name], "name", options[name]))]
-    if options["unknown"] is not None:
-        words += ["--unknown", options["unknown"]]
-    if options["exclude"]:
-        words += ["--exclude", ",".join(options["exclude"])]
-    for name, value in look.reading.items():
-        words += [f"--{name}", str(value)]
-    return " ".join(words)
+    recipe = getattr(given.recipe, "name", given.recipe)
+    options = {"recipe": recipe, "missing": given.missing, "unknown": given.unknown, "exclude": ",".join(given.exclude)}
+    options |= look.reading
+    if task == "upsample":
+        options["montage"] = filling.ADDED
+    told = [f"--{name} {value}" for name, value in options.items() if value]
+    return " ".join(["eegora", task, look.typed, "--model", model, *told])
 
 
 def _task(spec: ModelSpec, trained: Sequence[str], task: str, model: str) -> list[Finding]:
@@ -167,9 +214,12 @@ def _task(spec: ModelSpec, trained: Sequence[str], task: str, model: str) -> lis
         able = [other.name for other in registry.specs().values() if task in other.tasks]
         sentence = f"{spec.title} does not {task}; models that do: {', '.join(able) or 'none'}"
         return [Finding("error", "no_such_task", sentence, f"--model {able[0]}" if able else "another task")]
+    if task == FROM_RESULTS:
+        sentence = f"to {task} takes embeddings, not a recording"
+        return [Finding("error", "not_a_recording", sentence, f"eegora embed -o NAME.safetensors, then eegora {task}")]
     if task not in trained:
-        sentence = f"the published {model} is not trained to {task}: a checkpoint of your own is needed"
-        return [Finding("note", "own_checkpoint", sentence, "--checkpoint FILE")]
+        sentence = f"the published {model} is not trained to {task}: it takes a checkpoint of your own"
+        return [Finding("warning", "own_checkpoint", sentence, "--checkpoint FILE")]
     return []
 
 
@@ -205,43 +255,6 @@ def _grid(look: Look, recipe: Recipe, *, rejecting: bool) -> Windows:
     return windows
 
 
-def _input(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -> list[Finding]:
-    """Say what reaches the model, and what is lost on the way."""
-    length = windows.data.shape[-1]
-    made = f"{count.n_windows} window{'s' * (count.n_windows != 1)} of {windows.seconds:g} s"
-    sentence = f"{recipe.name} makes {made}: {len(windows.ch_names)} rows × {length} samples at {windows.sfreq:g} Hz"
-    found = [Finding("ok", "windows", sentence)]
-    if count.n_dropped:
-        sentence = f"{count.n_dropped} of {count.n_windows + count.n_dropped} windows are dropped: bad, or in a gap"
-        found.append(Finding("warning", "dropped_windows", sentence))
-    if count.n_annotated:
-        sentence = f"{count.n_annotated} windows overlap stretches annotated as bad, and are used"
-        next_step = "the recipe's cut step with reject_by_annotation = true leaves them out (eegora recipe show --toml)"
-        found.append(Finding("warning", "annotated_windows", sentence, next_step))
-    if count.lost_s > 0:
-        found.append(
-            Finding("note", "tail", f"the last {count.lost_s:g} s{' of each epoch' * bool(look.trials)} fill no window")
-        )
-    assert look.signal is not None
-    if look.signal.sfreq < windows.sfreq * (1 - 1e-6):
-        sentence = (
-            f"recorded at {look.signal.sfreq:g} Hz, the model takes {windows.sfreq:g} Hz: it is resampled, and holds"
-            f" nothing above {look.signal.sfreq / 2:g} Hz"
-        )
-        found.append(Finding("note", "rate", sentence))
-    else:
-        done = "as it is" if look.signal.sfreq == windows.sfreq else f"resampled to {windows.sfreq:g} Hz"
-        found.append(Finding("ok", "rate", f"{look.signal.sfreq:g} Hz, {done}"))
-    if windows.not_undone:
-        sentence = f"the way back to volts cannot undo {', '.join(dict.fromkeys(windows.not_undone))}"
-        found.append(Finding("note", "not_undone", sentence))
-    if any(step.name == "clip" for step in recipe.steps) and windows.data.size:
-        share = float((np.abs(windows.data) >= np.abs(windows.data).max()).mean())
-        if share > 1e-3:
-            found.append(Finding("warning", "clip_step", f"the recipe clips {share:.1%} of the samples"))
-    return found
-
-
 def _size(look: Look, signal: Signal, attempt: Attempt) -> tuple[list[Finding], int]:
     """Say of a recording too large to be held how it is worked through, and the bytes of its temporary files."""
     recipe = attempt.recipe.choosing(missing=attempt.missing, unknown=attempt.unknown)
@@ -253,69 +266,6 @@ def _size(look: Look, signal: Signal, attempt: Attempt) -> tuple[list[Finding], 
     sentence = f"{size} are worked through in pieces, with {n_bytes / 1e9:.3g} GB of temporary files (--temp)"
     blocks = [Finding("note", "resample", note) for note in head.notes if note == resample_blocks.NOTE]
     return [Finding("note", "size", sentence), *blocks], n_bytes
-
-
-def _lines(look: Look, recipe: Recipe) -> list[Finding]:
-    """Hold line noise against the recipe's notch."""
-    found = look.numbers["line_noise_db"]
-    freqs: set[float] = set()
-    detects = False
-    for step in recipe.steps:
-        if step.name == "notch":
-            value = step.options.get("freqs", ())
-            freqs |= {float(f) for f in (value if isinstance(value, tuple) else (value,))}
-            detects |= bool(step.options.get("detect"))
-    notched = f"{', '.join(f'{f:g}' for f in sorted(freqs))} Hz" if freqs else "where it finds lines" * detects
-    if found is None:
-        return [Finding("note", "line_noise", "too short, or sampled too slowly, to tell line noise")]
-    if not found:
-        return [
-            Finding("ok", "line_noise", "no line noise at 50 or 60 Hz" + f"; the notch is at {notched}" * bool(notched))
-        ]
-    told = " and ".join(f"{hz} Hz ({level:g} dB above its neighbours)" for hz, level in found.items())
-    if detects or {float(hz) for hz in found} <= freqs:
-        return [Finding("ok", "line_noise", f"line noise at {told}; the recipe's notch takes it out ({notched})")]
-    if not freqs:
-        return [
-            Finding("note", "line_noise", f"line noise at {told}; the recipe has no notch, as in the model's training")
-        ]
-    wanted = ", ".join(f"{float(hz):g}.0" for hz in found)
-    write, use = edited(recipe, [("freqs", f"[{wanted}]")], f"{'-'.join(found)}hz")
-    next_step = f"{write}; then {use}"
-    return [
-        Finding("warning", "line_noise", f"line noise at {told}, but the recipe's notch is at {notched}", next_step)
-    ]
-
-
-def _reference(look: Look, recipe: Recipe, windows: Windows) -> list[Finding]:
-    told = look.numbers["reference"]
-    names = {step.name for step in recipe.steps}
-    if "average_reference" in names:
-        return [Finding("ok", "reference", f"{told}; the recipe takes the average")]
-    if any(use.action == "derived" for use in windows.plan.uses):
-        severity: Any = "warning" if "several" in told else "ok"
-        return [Finding(severity, "reference", f"{told}; the recipe's differences cancel a common one")]
-    sentence = f"{told}; the model takes it as it is: compare only recordings of one reference"
-    return [Finding("warning" if "several" in told else "note", "reference", sentence)]
-
-
-def _places(windows: Windows) -> list[Finding]:
-    """Say which rows have no position; whether the model needs them, its recipe's first step knows."""
-    nowhere = [n for n, place in zip(windows.ch_names, windows.ch_pos, strict=True) if not np.isfinite(place).all()]
-    if not nowhere:
-        return []
-    next_step = f"--montage with the cap's name in MNE, or --exclude {','.join(nowhere)}"
-    return [Finding("warning", "rows_without_position", f"rows without a position: {', '.join(nowhere)}", next_step)]
-
-
-def _bads(signal: Signal, recipe: Recipe) -> list[Finding]:
-    if not signal.bads:
-        return []
-    names = ", ".join(signal.bads)
-    if any(s.name == "average_reference" and s.options.get("over", "good") == "good" for s in recipe.steps):
-        return [Finding("note", "bads_used", f"{names}: bad, left out of the average, but a row like the others")]
-    sentence = f"{names}: marked bad, but the recipe uses them like the others"
-    return [Finding("warning", "bads_used", sentence, f"--exclude {','.join(signal.bads)}, or repair them first")]
 
 
 def _numbers(windows: Windows, count: WindowCount) -> dict[str, Any]:

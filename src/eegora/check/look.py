@@ -48,6 +48,8 @@ class Look:
         Of the whole recording.
     trials : Trials or None
         If it holds epochs: they themselves; `signal` then has one after the other.
+    as_read : Signal or None
+        If some samples are not numbers: the recording with them; in `signal` they are bridged.
     findings : tuple of Finding
     plan : ChannelPlan
     numbers : dict
@@ -61,6 +63,7 @@ class Look:
     n_times: int = 0
     annotations: tuple[Annotation, ...] = ()
     trials: Trials | None = None
+    as_read: Signal | None = None
     findings: tuple[Finding, ...] = ()
     plan: ChannelPlan = field(default_factory=ChannelPlan)
     numbers: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +109,7 @@ def look_at(
     typed = quote(str(source)) if isinstance(source, str | Path) else "RECORDING"
     name = Path(source).name if isinstance(source, str | Path) else "recording"
     trouble: list[Finding] = []
+    as_read = None
     try:
         try:
             signal, n_times, told, trials = _read(source, options, "refuse")
@@ -114,6 +118,7 @@ def look_at(
                 raise
             hint = "repair the file, or --non-finite interpolate"
             trouble.append(Finding("error", error.code, error.message, hint))
+            as_read = marked_bad(_read(source, options, "keep")[0], bads)
             signal, n_times, told, trials = _read(source, options, "interpolate")
     except EegoraError as error:
         if error.exit_code == 2:
@@ -121,7 +126,7 @@ def look_at(
         return Look(name, typed, None, findings=(*trouble, Finding.of_error(error)), reading=reading)
     signal = marked_bad(signal, bads)
     trials = marked_bad(trials, bads) if trials else None
-    found = Look(signal.name, typed, signal, n_times, told, trials, plan=signal.plan, reading=reading)
+    found = Look(signal.name, typed, signal, n_times, told, trials, as_read, plan=signal.plan, reading=reading)
     findings, numbers = _findings(found, signal)
     return replace(found, findings=(*trouble, *findings), numbers=numbers)
 

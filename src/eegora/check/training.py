@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from eegora.check.forward import Forward
 from eegora.check.look import Look
-from eegora.check.verdict import Finding, WindowCount
+from eegora.check.verdict import Finding
 from eegora.recipes.recipe import Recipe
 from eegora.spec import ModelSpec
 from eegora.windows import Windows
@@ -57,16 +58,22 @@ def coverage(spec: ModelSpec, windows: Windows) -> list[Finding]:
     return [Finding("ok", "training", sentence)]
 
 
-def memory(look: Look, windows: Windows, count: WindowCount) -> tuple[list[Finding], dict[str, int]]:
-    """Say what the recording and its windows hold in memory; the network, which a check does not run, comes on top."""
+def memory(
+    look: Look, windows: Windows, n_windows: int, network: Forward | None = None
+) -> tuple[list[Finding], dict[str, int]]:
+    """Say what the recording, its windows and the network's parameters hold in memory."""
     assert look.signal is not None
-    signal_bytes = 8 * len(look.signal.ch_names) * int(look.n_times)
-    window_bytes = 4 * int(count.n_windows) * int(np.prod(windows.data.shape[1:]))
-    sentence = (
-        f"the samples take {_size(signal_bytes)}, the prepared windows {_size(window_bytes)}; the network comes on top"
-    )
-    return [Finding("ok", "memory", sentence)], {"signal_bytes": signal_bytes, "input_bytes": window_bytes}
+    sizes = {
+        "signal_bytes": 8 * len(look.signal.ch_names) * int(look.n_times),
+        "input_bytes": 4 * n_windows * int(np.prod(windows.data.shape[1:])),
+    }
+    told = f"the samples take {_size(sizes['signal_bytes'])}, the prepared windows {_size(sizes['input_bytes'])}"
+    rest = "the network comes on top"
+    if network is not None:
+        told += f", the network's parameters {_size(network.parameter_bytes)}"
+        rest = "what it computes on the way comes on top"
+    return [Finding("ok", "memory", f"{told}; {rest}")], sizes
 
 
 def _size(n_bytes: float) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from eegora.errors import EegoraError
 from eegora.plan import ChannelPlan
+
+if TYPE_CHECKING:
+    from eegora.check.forward import Forward
 
 Severity = Literal["ok", "note", "warning", "error"]
 
@@ -83,6 +86,8 @@ class Verdict:
     prepare_s : float or None
         Seconds that preparing the whole recording takes, as measured on what was looked at. Not compared: each check
         measures anew.
+    network : Forward or None
+        What comes after that, if it was asked for and can be told; not compared either.
 
     Examples
     --------
@@ -101,6 +106,7 @@ class Verdict:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     next: str = ""
     prepare_s: float | None = field(default=None, compare=False)
+    network: Forward | None = field(default=None, compare=False)
 
     def of(self, *severities: Severity) -> tuple[Finding, ...]:
         """Return the findings of some severities."""
@@ -144,6 +150,7 @@ class Verdict:
             "exit_code": self.exit_code,
             "next": self.next,
             "prepare_s": self.prepare_s,
+            "network": asdict(self.network) | {"seconds": self.network.seconds} if self.network else None,
             "findings": [asdict(f) for f in self.findings],
             "windows": asdict(self.windows) if self.windows else None,
             "channels": self.plan.to_dicts(),

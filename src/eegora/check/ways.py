@@ -56,11 +56,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Way:
-    """A command that works, what it adds to the one that did not, and how many rows then reach the model."""
+    """A command that works, what it adds to the one that did not, how many rows then reach the model, and how it fills any."""
 
     command: str
     words: str
     n_rows: int
+    fill: str = ""
 
 
 def ways_on(error: EegoraError, attempt: Attempt, command: str) -> tuple[list[Way], EegoraError | None]:
@@ -97,7 +98,8 @@ def ways_on(error: EegoraError, attempt: Attempt, command: str) -> tuple[list[Wa
     for option, words in options:
         found = option.outcome()
         if isinstance(found, int):
-            ways.append(Way(words, words.removeprefix(command).strip(), found))
+            fill = option.missing if option.missing in FILLS else None
+            ways.append(Way(words, words.removeprefix(command).strip(), found, fill or ""))
         elif found.code not in (error.code, "bad_option") and option.recipe == attempt.recipe:
             obstacle = obstacle or found
     return ways, None if ways else obstacle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,10 @@ def add_to(app: typer.Typer) -> None:
 
 def check(
     recordings: Annotated[list[Path], typer.Argument(metavar="RECORDING...", help="Files that MNE reads, or CSV.")],
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Model and variant; default: every model.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="A,B", help="Models and variants; default: every model."),
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe of the model, or a .toml file.")] = None,
     task: Annotated[str, typer.Option(help="What the recording is wanted for: embed, reconstruct, …")] = "embed",
     missing: Annotated[
@@ -56,7 +60,7 @@ def check(
             sys.stderr.write(f"eegora: {error}\n")
             continue
         options: dict[str, Any] = {"missing": missing, "unknown": unknown, "exclude": words(exclude)}
-        verdicts = _verdicts(look, model, {"recipe": recipe, "task": task, **options})
+        verdicts = _verdicts(look, words(model), {"recipe": recipe, "task": task, **options})
         records += [verdict.to_dict() for verdict in verdicts]
         codes.append(min(verdict.exit_code for verdict in verdicts))
         if strict and not codes[-1] and any(verdict.of("warning") for verdict in verdicts):
@@ -71,40 +75,67 @@ def check(
         raise typer.Exit(code)
 
 
-def _verdicts(look: Any, model: str | None, options: dict[str, Any]) -> list[Verdict]:
-    """Hold one recording against a model, or against all that have the task."""
+def _verdicts(look: Any, names: Sequence[str], options: dict[str, Any]) -> list[Verdict]:
+    """Hold one recording against some models, or against all that have the task."""
     from eegora import registry
     from eegora.check.fit import check_recording
 
-    if model is not None:
-        _, spec, variant = registry.find(model)
-        return [check_recording(look, spec, variant=variant.name if variant else None, **options)]
-    specs = [spec for spec in registry.specs().values() if options["task"] in spec.tasks]
-    if not specs:
+    found = [registry.find(name)[1:] for name in names]
+    found = found or [(spec, None) for spec in registry.specs().values() if options["task"] in spec.tasks]
+    if not found:
         from eegora.errors import UsageError
         from eegora.spec import TASKS
 
         raise UsageError("unknown_task", f"no model can {options['task']!r}; tasks are {', '.join(TASKS)}")
-    return [check_recording(look, spec, **options) for spec in specs]
+    return [
+        check_recording(look, spec, variant=variant.name if variant else None, network=True, **options)
+        for spec, variant in found
+    ]
 
 
 def _print(verdicts: list[Verdict]) -> None:
     """Print what holds for the recording once, then each model's findings and what to type."""
     from eegora.report.tables import plan_table, show
 
-    shared = [f for f in verdicts[0].findings if all(f in v.findings for v in verdicts[1:])]
-    lines = [verdicts[0].recording, *map(_line, shared)] if len(verdicts) > 1 else []
+    first, several = verdicts[0], len(verdicts) > 1
+    shared = [f for f in first.findings if all(f in v.findings for v in verdicts)] if several else []
+    lines = [first.recording, *map(_line, shared)] if several else []
+    if several and all(not verdict.plan.uses for verdict in verdicts):  # nothing of it can be used by any model
+        lines[0] += f": cannot run with any of {', '.join(verdict.model for verdict in verdicts)}"
+        verdicts = []
     for verdict in verdicts:
         lines.append(str(verdict))
-        lines += [_line(f) for f in verdict.findings if len(verdicts) == 1 or f not in shared]
+        lines += [_line(f) for f in verdict.findings if f not in shared and f is not _headline(verdict)]
         lines.append(f"  channels: {verdict.plan}")
         if verdict.prepare_s is not None:
-            lines.append(f"  time: about {verdict.prepare_s:.2g} s to prepare here; the network comes on top")
+            lines.append(f"  time: {_time(verdict, verdict.prepare_s)}")
         lines.append(f"  next: {verdict.next}" if verdict.next else "  next: another recording")
     sys.stdout.write("\n".join(lines) + "\n")
-    if len(verdicts) == 1:
+    if not several:
         sys.stdout.flush()
-        show(plan_table(verdicts[0].plan))
+        show(plan_table(first.plan))
+
+
+def _headline(verdict: Verdict) -> Any:
+    """Return the error that the verdict's line and its last one say already."""
+    errors = verdict.of("error")
+    return errors[0] if errors and errors[0].next == verdict.next else None
+
+
+def _time(verdict: Verdict, prepare_s: float) -> str:
+    """Say how long it takes, and what that rests on."""
+    from eegora.compute.rate import SHARE
+    from eegora.preparation import roughly
+
+    told = f"{roughly(prepare_s)} to prepare"
+    if verdict.network is None:
+        return f"{told}; the network comes on top"
+    ahead = verdict.network
+    rests = f"{ahead.n_windows} × {ahead.gflop:.3g} GFLOP, at {SHARE:.0%} of the {ahead.product_gflops:.3g} GFLOP/s"
+    rests += " that products reach just now"
+    return (
+        f"{told}, {roughly(ahead.seconds)} in the network on {ahead.device} ({rests}); reading and loading come on top"
+    )
 
 
 def _line(finding: Any) -> str:
