@@ -17,7 +17,7 @@ from eegora import assembly, registry
 from eegora.checkpoints.published import Elsewhere
 from eegora.checkpoints.synthetic import SYNTHETIC
 from eegora.compute.accelerate import accelerate
-from eegora.compute.device import choose_device, exact_float32
+from eegora.compute.device import choose_device
 from eegora.errors import CheckpointError, EegoraError, UsageError
 from eegora.model import Model
 from eegora.spec import TASKS, Config, Finding, ModelCode, ModelSpec, Variant
@@ -109,7 +109,6 @@ def load_model(
                 hint="name one, or give --checkpoint FILE whose tensors tell",
             )
         loaded, record, classes = _load(code, spec, found, checkpoint, config, dtype, offline)
-    exact_float32()
     loaded.network.to(place.name)
     functions = {task: function for task in TASKS if task not in MENDING and (function := getattr(code, task))}
     faster: dict[str, Any] = dict(accelerate(loaded.network, place, functions))

@@ -80,3 +80,9 @@ def test_moments_are_those_of_numpy():
     variance, mean = moments(x, (1, 2, 4))
     np.testing.assert_allclose(mean.squeeze(), x.numpy().mean((1, 2, 4)), rtol=1e-12)
     np.testing.assert_allclose(variance.squeeze(), x.numpy().var((1, 2, 4)), rtol=1e-12)
+
+
+def test_loading_a_model_leaves_torchs_switches_alone():
+    with number_format(Device("cuda:0", "tf32", "test")):
+        eegora.load_model(registry.names()[0], untrained=0, device="cpu")
+        assert (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) == (True, True)

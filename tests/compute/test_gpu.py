@@ -7,7 +7,7 @@ import torch
 from eegora import assembly, registry
 from eegora.compute import fastest
 from eegora.compute.accelerate import accelerate, number_format
-from eegora.compute.device import choose_device, exact_float32
+from eegora.compute.device import choose_device
 from eegora.compute.graphs import Graphs
 
 pytestmark = pytest.mark.gpu
@@ -42,7 +42,6 @@ def run(model, device, dtype="float32", times=1):
     """The embedding of seeded noise on a device, the last of several runs of the accelerated function."""
     place = choose_device(device, dtype)
     code, loaded = smallest(model, place.storage)
-    exact_float32()
     network = loaded.network.to(place.name)
     embed = accelerate(network, place, {"embed": code.embed})["embed"]
     inputs = placed(packed(model, code, loaded.config), place)

@@ -17,7 +17,7 @@ from eegora.benchmark import machine
 from eegora.benchmark.measure import Sample, timed
 from eegora.checkpoints.synthetic import synthetic_state_dict
 from eegora.compute.accelerate import accelerate, number_format
-from eegora.compute.device import Device, exact_float32
+from eegora.compute.device import Device
 from eegora.errors import EegoraError, UsageError
 from eegora.recordings.positions import electrodes, head_position
 from eegora.spec import Config, ModelSpec, Tensors, Variant
@@ -139,7 +139,6 @@ class Subject:
 
     def accelerate(self) -> None:
         """Change the network in place, and keep the function that runs it fast."""
-        exact_float32()
         self.fast = accelerate(self.network, self.device, {self.what.task: self.function})[self.what.task]
 
     def run(self, inputs: Inputs) -> torch.Tensor:

@@ -119,14 +119,6 @@ def widest_float(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def exact_float32() -> None:
-    """Switch off TF32 in products and convolutions: float32 means float32 (spec performance.md, section 4)."""
-    import torch
-
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-
-
 def set_threads(n_threads: int | None) -> None:
     """Set how many CPU threads torch uses; None leaves its default."""
     if n_threads is not None:
