@@ -152,7 +152,7 @@ def _load(
 
     found = _located(variant, checkpoint, offline)
     metadata = read_metadata(found.path)
-    own = {**fields_of(metadata), **(assembly.fields_in(config) or {})}
+    own = _own_fields(metadata, config)
     # A network without some part belongs to the same file: what is recorded of that is of the whole.
     whole = {
         name: value for name, value in own.items() if not any(name in switches for switches in spec.parts.values())
@@ -187,15 +187,14 @@ def examine(
     name: str, checkpoint: Path | str | Elsewhere | None, config: Path | None = None, *, offline: bool = False
 ) -> tuple[Finding, ...]:
     """Ask a checkpoint's numbers what its model's folder knows to ask; parameters as in `load_model`."""
-    from eegora.checkpoints.read import read_config, read_metadata, read_tensors
+    from eegora.checkpoints.read import read_metadata, read_tensors
 
     folder, _, variant = registry.find(name)
     code = registry.code(folder)
     if code.examine is None:
         return ()
     found = _located(variant, checkpoint, offline)
-    own = read_config(config) if config is not None else fields_of(read_metadata(found.path))
-    beside = read_config(found.config_path) if found.config_path else None
+    own, beside = _own_fields(read_metadata(found.path), config), assembly.fields_in(found.config_path)
     reading = assembly.read_as(code, read_tensors(found.path), str(found.path), own, beside)
     reading.coverage.raise_for(found.path)
     return code.examine(reading.tensors, reading.config)
@@ -376,7 +375,7 @@ def convert(
     tensors, found = read_tensors(source), read_metadata(source)
     config_json = source.with_name("config.json")
     beside = read_config(config_json) if config_json.is_file() else None
-    own = {**fields_of(found), **(fields or {})}
+    own = _own_fields(found, fields)
     chosen = _the_one(recognise(tensors, str(source), own, beside), str(source), model)
     chosen.reading.coverage.raise_for(source)
     code = registry.code(chosen.folder)
@@ -417,6 +416,11 @@ def _the_one(candidates: list[Candidate], path: str, model: str | None) -> Candi
             hint=f"`eegora inspect {path}` shows what is in it",
         )
     return whole[0] if whole else candidates[0]
+
+
+def _own_fields(metadata: Mapping[str, str], config: Path | str | Config | None) -> dict[str, Any]:
+    """Return the fields that win over what tensors tell: the user's, and under them those that `convert` wrote."""
+    return {**fields_of(metadata), **(assembly.fields_in(config) or {})}
 
 
 def fields_of(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """The two diagnostics see what was planted, and nothing where nothing was (spec 10.1, 10.3)."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
+from eegora.checkpoints.synthetic import synthetic_state_dict
+from eegora.loading import examine, load_model
 from eegora.models.eeg_dino.diagnosis import diagnose, head_distances, slot_correlations
 from eegora.models.eeg_dino.spec import ORDERS
 from eegora.recordings.positions import head_position
+from tests.models.eeg_dino.conftest import manifest
 
 
 def layers_with(n_heads, width=128, n_layers=4):
@@ -55,3 +61,15 @@ def test_both_questions_at_once():
     found = diagnose(tensors, {"emb_dim": 128, "n_layer": 4})
     assert found["siblings"] < found["strangers"]
     assert set(found["slot_order"]) == set(ORDERS)
+
+
+def test_the_questions_are_asked_of_the_configuration_that_is_loaded(tmp_path):
+    """The user's config wins over what `convert` wrote into the file, and leaves the rest of it as it is."""
+    file, config = tmp_path / "x.safetensors", tmp_path / "own.json"
+    written = {"fields": {"groups": [2, 2, 2], "nhead": 4, "channel_order": "rows"}}
+    save_file(synthetic_state_dict(manifest("eegdino-tiny")), file, {"eegora": json.dumps(written)})
+    config.write_text(json.dumps({"nhead": 8}))
+    loaded = load_model("eeg-dino", checkpoint=file, config=config, device="cpu").config
+    assert (loaded["nhead"], loaded["channel_order"]) == (8, "rows")
+    (told,) = [answer.answer for answer in examine("eeg-dino", file, config) if "slot" in answer.question]
+    assert told.endswith("rows is used")
