@@ -1,6 +1,7 @@
 """`load_model`: a name → a Model. Finds the checkpoint, says where it comes from, refuses one that is another variant's.
 
-Knows the order of the steps; files are `checkpoints`' work, filling a network `assembly`'s.
+Also what is asked of a file without a Model: whose it is (`recognise`), what its numbers tell (`examine`), the same in the
+published layout (`convert`). Knows the order of the steps; files are `checkpoints`' work, filling a network `assembly`'s.
 """
 
 from __future__ import annotations

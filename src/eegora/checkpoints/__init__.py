@@ -1,1 +1,1 @@
-"""Checkpoints: where they are (`resolve`), what is in them (`read`), whether all of it fits (`rename`), and seeded ones (`synthetic`)."""
+"""Checkpoint files: finding, reading, renaming, proving and writing them, and seeded ones. Knows no model."""

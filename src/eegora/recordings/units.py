@@ -1,4 +1,4 @@
-"""Which spellings of volts there are, and when a number of volts cannot be EEG. Knows no file format."""
+"""Which spellings of volts there are, and what each is worth. Knows no file format; whether volts can be EEG is asked in `checks`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tables and figures of results: reads and draws, never computes a model. `tables`, `figures`."""
+"""Tables and figures of results: reads and draws, never computes a model."""

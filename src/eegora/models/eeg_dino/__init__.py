@@ -1,1 +1,1 @@
-"""EEG-DINO (Wang et al., 2025): spec, network, checkpoint, inference, reference."""
+"""EEG-DINO (Wang et al., 2025)."""

@@ -1,1 +1,1 @@
-"""EEGPT (Wang et al., 2024): spec, network, heads, checkpoint, interpolation, inference, reference."""
+"""EEGPT (Wang et al., 2024)."""

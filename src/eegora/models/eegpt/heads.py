@@ -1,6 +1,6 @@
 """What downstream tasks put before and behind EEGPT's encoder: channel steps and heads, in the order of spec sections 4 and 7.
 
-Knows their algebra; max-norms and batch norms are folded into the parameters at load (`checkpoint.py`).
+Knows their algebra; max-norms and batch norms are folded into the parameters at load (`folds.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """EEGPT's network, in the order of the paper's figure: patches → encoder → predictor → reconstructor.
 
-Knows the algebra that `checkpoint.py` folds at load; leaves names and windows to `inference.py`, task heads to `heads.py`.
+Knows the algebra that `folds.py` folds at load; leaves names and windows to `inference.py`, task heads to `heads.py`.
 Symbols as in the spec: B windows, C channels, N patches of P samples, D width, E summary tokens, L = C + E.
 """
 

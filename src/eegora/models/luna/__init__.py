@@ -1,1 +1,1 @@
-"""LUNA (Döner et al., 2025): spec, network, checkpoint, inference, reference."""
+"""LUNA (Döner et al., 2025)."""
