@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 PROBE_NAMES = tuple("Fp1 Fp2 F3 F4 C3 C4 P3 P4 O1 O2 F7 F8 T3 T4 T5 T6 A1 A2 Fz Cz Pz".split())
 QUICK = {"steps": 2, "seed": 0}  # call settings of models that sample: enough to reach every parameter
 FAR = 1000  # times what the tensors tell, or 1: no configuration means that
-TURNED = "transposed."  # prefix of matrices that a layout stores input-first
 CONSTANT = "constant"  # the layout's rule for tensors that a file may leave out
 
 
@@ -273,7 +272,8 @@ def published_form(code: ModelCode, reading: Reading, fields: Config) -> Publish
     CheckpointError
         ``not_the_same`` if the network would be another one.
     """
-    tensors = _published_tensors(code, reading.tensors)
+    tensors = dict(code.publish(reading.tensors) if code.publish else reading.tensors)
+    tensors = {key: value.contiguous() for key, value in tensors.items()}
     kept: dict[str, Any] = {}
     again = read_as(code, tensors, "the converted tensors")
     for key, value in fields.items():
@@ -295,15 +295,6 @@ def published_form(code: ModelCode, reading: Reading, fields: Config) -> Publish
             "not_the_same", f"the converted tensors make another network ({different[0]} differs); nothing was written"
         )
     return PublishedForm(tensors, again.config, kept)
-
-
-def _published_tensors(code: ModelCode, tensors: Stored) -> Tensors:
-    """Give tensors their published names, and turn matrices that the file stored input-first."""
-    publish = code.publish
-    if publish is not None:
-        return dict(publish(tensors))
-    turned = {key: value.T if key.startswith(TURNED) else value for key, value in tensors.items()}
-    return {key.removeprefix(TURNED): value.contiguous() for key, value in turned.items()}
 
 
 def assembled(code: ModelCode, reading: Reading, dtype: str) -> Loaded:
