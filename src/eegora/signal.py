@@ -163,3 +163,13 @@ class Trials:
     def seconds(self) -> float:
         """Length of all trials together."""
         return sum(part.seconds for part in self.parts)
+
+
+def runs(row: NDArray[np.bool_], first: int = 0) -> list[tuple[int, int]]:
+    """Return the stretches (start, stop) of a row that are true; `first` is the number of its first entry.
+
+    >>> runs(np.array([True, False, True, True]))
+    [(0, 1), (2, 4)]
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], row, [False])))) + first
+    return [(start, stop) for start, stop in edges.reshape(-1, 2).tolist()]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from eegora.compare.hiding import Hidden
-from eegora.compare.stretch import cropped, quietest, runs, spoilt, within
-from eegora.signal import Annotation, Signal
+from eegora.compare.stretch import cropped, quietest, spoilt, within
+from eegora.signal import Annotation, Signal, runs
 
 
 @pytest.fixture
@@ -51,8 +51,3 @@ def test_of_equal_parts_the_one_in_the_middle_is_taken(signal):
 def test_a_hidden_things_samples(signal):
     assert within(Hidden("span", "", ("Cz",), 1.25, 2.0), signal) == (12, 20)
     assert within(Hidden("span", "", ("Cz",), 59.0, 61.0), signal) == (590, 600)
-
-
-def test_runs():
-    assert runs(np.array([True, True, False, True])) == [(0, 2), (3, 4)]
-    assert runs(np.zeros(3, bool)) == []

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from eegora.check.verdict import Finding
 from eegora.recordings.checks import PLAUSIBLE_STD_V, stds
-from eegora.signal import Signal
+from eegora.signal import Signal, runs
 
 Volts = NDArray[np.float64]
 
@@ -153,10 +153,8 @@ def reference(signal: Signal, volts: Volts) -> str:
 
 def _clipped(row: Volts, extreme: float) -> float:
     """Return the share of samples that stand at an extreme in runs."""
-    at = np.concatenate(([False], row == extreme, [False]))
-    edges = np.flatnonzero(np.diff(at))
-    runs = edges[1::2] - edges[::2]
-    return float(runs[runs >= CLIPPED_RUN].sum() / len(row))
+    lengths = (stop - start for start, stop in runs(row == extreme))
+    return sum(n for n in lengths if n >= CLIPPED_RUN) / len(row)
 
 
 def _some(items: Sequence[str], n: int = 6) -> str:

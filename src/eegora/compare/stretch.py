@@ -48,9 +48,3 @@ def spoilt(signal: Signal, name: str) -> NDArray[np.bool_]:
 def within(item: Hidden, signal: Signal) -> tuple[int, int]:
     """Return the samples (start, stop) of a hidden thing."""
     return round(item.start * signal.sfreq), min(round(item.stop * signal.sfreq), signal.n_times)
-
-
-def runs(row: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the stretches (start, stop) of a row that are true."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], row, [False]))))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -16,7 +16,7 @@ import numpy as np
 from eegora.compare import baselines, hiding
 from eegora.compare.hiding import Hidden, Run, Wish
 from eegora.compare.measures import measures
-from eegora.compare.stretch import cropped, quietest, runs, spoilt, within
+from eegora.compare.stretch import cropped, quietest, spoilt, within
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.preparation import Preparation, Progress
 from eegora.recipes import kernels
@@ -26,7 +26,7 @@ from eegora.recordings.positions import head_position
 from eegora.recordings.source import as_signal, marked_bad, without
 from eegora.results.repair import Repair
 from eegora.results.score import Score, Trace, won
-from eegora.signal import Annotation, Array, Signal
+from eegora.signal import Annotation, Array, Signal, runs
 
 if TYPE_CHECKING:
     from eegora.model import Model

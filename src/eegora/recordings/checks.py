@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.errors import RecordingError
+from eegora.signal import runs
 
 Volts = NDArray[np.float64]
 NonFinite = Literal["refuse", "interpolate", "keep"]
@@ -183,9 +184,7 @@ def plausible_rate(sfreq: float) -> tuple[str, ...]:
 def _repaired(row: Volts, longest: int) -> Volts | None:
     """Interpolate stretches of at most `longest` samples that have neighbours on both sides; None if there are others."""
     wrong = ~np.isfinite(row)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], wrong, [False]))))
-    starts, stops = edges[::2], edges[1::2]
-    if wrong[0] or wrong[-1] or (stops - starts).max() > longest:
+    if wrong[0] or wrong[-1] or max(stop - start for start, stop in runs(wrong)) > longest:
         return None
     at = np.arange(len(row))
     return np.interp(at, at[~wrong], row[~wrong])

@@ -17,7 +17,7 @@ from eegora.recordings.formats import cut_unreadable
 from eegora.recordings.opening import Request, quietly
 from eegora.recordings.read import described, open_raw, signal_of
 from eegora.recordings.units import Units
-from eegora.signal import Signal
+from eegora.signal import Signal, runs
 from eegora.stream import Room, Stream, stretch
 
 if TYPE_CHECKING:
@@ -101,13 +101,13 @@ def to_stream(
     stream = Stream(known, int(raw.n_times), read)
     seen = _seen(stream, room)
     told = {
-        i: checks.told_of_hole(known.ch_names[i], runs[0][0], sum(b - a for a, b in runs), known.sfreq, lines)
-        for i, runs in seen.holes.items()
+        i: checks.told_of_hole(known.ch_names[i], holes[0][0], sum(b - a for a, b in holes), known.sfreq, lines)
+        for i, holes in seen.holes.items()
     }
     if told and non_finite == "refuse":
         raise checks.not_numbers(list(told.values()), name)
     longest = checks.longest_repair(known.sfreq)
-    dead = [i for i, runs in seen.holes.items() if not _mendable(runs, longest, stream.n_times)]
+    dead = [i for i, holes in seen.holes.items() if not _mendable(holes, longest, stream.n_times)]
     if told:
         stream = replace(stream, read=partial(_mended, stream, dead, longest))
     bads = tuple(known.ch_names[i] for i in dead)
@@ -140,21 +140,20 @@ def _seen(stream: Stream, room: Room | None) -> _Seen:
         data = piece.data.copy() if wrong else piece.data
         for i in wrong:
             out = ~np.isfinite(data[i])
-            edges = np.flatnonzero(np.diff(np.concatenate(([False], out, [False])))) + start
-            runs = seen.holes.setdefault(i, [])
-            for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-                if runs and runs[-1][1] == a:  # goes on from the piece before
-                    a = runs.pop()[0]
-                runs.append((a, b))
+            holes = seen.holes.setdefault(i, [])
+            for a, b in runs(out, start):
+                if holes and holes[-1][1] == a:  # goes on from the piece before
+                    a = holes.pop()[0]
+                holes.append((a, b))
             data[i, out] = data[i, ~out].mean() if not out.all() else np.nan
         seen.low, seen.high = np.fmin(seen.low, data.min(axis=1)), np.fmax(seen.high, data.max(axis=1))
     seen.holes = dict(sorted(seen.holes.items()))
     return seen
 
 
-def _mendable(runs: list[tuple[int, int]], longest: int, n_times: int) -> bool:
+def _mendable(holes: list[tuple[int, int]], longest: int, n_times: int) -> bool:
     """Say whether all holes are short and have neighbours on both sides."""
-    return runs[0][0] > 0 and runs[-1][1] < n_times and max(b - a for a, b in runs) <= longest
+    return holes[0][0] > 0 and holes[-1][1] < n_times and max(b - a for a, b in holes) <= longest
 
 
 def _mended(stream: Stream, dead: list[int], longest: int, start: int, stop: int) -> Signal:

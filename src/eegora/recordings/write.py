@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from eegora.errors import UsageError
 from eegora.recordings.opening import quietly, set_positions
 from eegora.recordings.read import time_axis
-from eegora.signal import TimeAxis
+from eegora.signal import TimeAxis, runs
 from eegora.whole import put
 from eegora.windows import Windows
 
@@ -132,9 +132,8 @@ def _annotations(windows: Windows, raw: mne.io.BaseRaw, missing: NDArray[np.bool
     """Return the recording's annotations and those of stretches not computed, in MNE's time."""
     import mne
 
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])))) / windows.sfreq
     rows: list[tuple[float, float, str, tuple[str, ...]]]
-    rows = [(onset, stop - onset, NOT_COMPUTED, ()) for onset, stop in zip(edges[::2], edges[1::2], strict=True)]
+    rows = [(start / windows.sfreq, (stop - start) / windows.sfreq, NOT_COMPUTED, ()) for start, stop in runs(missing)]
     rows += [
         (a.onset, a.duration, a.text, tuple(name for name in a.ch_names if name in windows.ch_names))
         for a in windows.annotations

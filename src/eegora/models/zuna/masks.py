@@ -20,7 +20,7 @@ from eegora.models.zuna.spec import PATCH
 from eegora.plan import ChannelPlan
 from eegora.recordings.channels import nearest_names
 from eegora.recordings.selection import rows_called
-from eegora.signal import Annotation, Array
+from eegora.signal import Annotation, Array, runs
 
 Cells = NDArray[np.bool_]
 
@@ -194,12 +194,6 @@ def missing_spans(volts: Array, ch_names: Sequence[str], sfreq: float) -> list[S
         if row.any()
         for start, stop in runs(row)
     ]
-
-
-def runs(row: Cells) -> list[tuple[int, int]]:
-    """Return the stretches (start, stop) of a row that are true."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], row, [False]))))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def span_mask(

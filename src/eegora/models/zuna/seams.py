@@ -14,7 +14,7 @@ from eegora.models.zuna import masks
 from eegora.models.zuna.masks import Cells
 from eegora.models.zuna.spec import PATCH, RATE
 from eegora.recipes import kernels
-from eegora.signal import Annotation, Array, Signal
+from eegora.signal import Annotation, Array, Signal, runs
 
 if TYPE_CHECKING:
     from eegora.models.zuna.repair import Repaired
@@ -94,7 +94,7 @@ def without_seams(values: Array, masked: Cells, void: Cells | None = None) -> Ar
     out = np.array(values)
     there = np.ones(out.shape[1], bool) if void is None else ~void
     for row, mask in zip(out, masked, strict=True):
-        for start, stop in masks.runs(mask):
+        for start, stop in runs(mask):
             left = row[start - 1] - row[start] if start and there[start - 1] else None
             right = row[stop] - row[stop - 1] if stop < len(row) and there[stop] else None
             if left is None and right is None:
@@ -113,7 +113,7 @@ def filled_annotations(masked: Cells, ch_names: Sequence[str], label: str) -> tu
     """Return one annotation per filled stretch, channels with the same one together; all channels: none is named."""
     spans: dict[tuple[int, int], list[str]] = {}
     for name, row in zip(ch_names, masked, strict=True):
-        for run in masks.runs(row):
+        for run in runs(row):
             spans.setdefault(run, []).append(name)
     return tuple(
         Annotation(start / RATE, (stop - start) / RATE, label, () if len(names) == len(ch_names) else tuple(names))
