@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from math import ceil, prod
 from typing import Any
@@ -40,6 +41,49 @@ _kept = threading.local()
 # ── resampling (section 2) ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where the samples of a whole recording lie before and after resampling.
+
+    Parameters
+    ----------
+    n_times : int
+        Input samples.
+    sfreq, rate : float
+        Hz, before and after.
+    """
+
+    n_times: int
+    sfreq: float
+    rate: float
+
+    @property
+    def padded(self) -> int:
+        """Input samples with padding, a power of two: N."""
+        least = self.n_times + 2 * min(self.n_times // 8, 100)
+        return 1 << (least - 1).bit_length() if least > 0 else 0
+
+    @property
+    def left(self) -> int:
+        """Samples of padding before the first: pl."""
+        return (self.padded - self.n_times) // 2
+
+    @property
+    def out(self) -> int:
+        """Output samples with padding: M."""
+        return round(self.rate / self.sfreq * self.padded)
+
+    @property
+    def start(self) -> int:
+        """Output samples before the first: s."""
+        return round(self.rate / self.sfreq * self.left)
+
+    @property
+    def wanted(self) -> int:
+        """Output samples: m."""
+        return round(self.rate / self.sfreq * self.n_times)
+
+
 def resample(data: Array, sfreq: float, rate: float, *, n_threads: int | None = None) -> Array:
     """Resample by FFT over the whole length, with odd reflection at both ends.
 
@@ -58,21 +102,15 @@ def resample(data: Array, sfreq: float, rate: float, *, n_threads: int | None = 
     """
     if abs(sfreq - rate) <= 1e-6 * rate:
         return data
-    ratio = rate / sfreq
-    n_times = data.shape[-1]
-    wanted = round(ratio * n_times)
-    least = n_times + 2 * min(n_times // 8, 100)
-    padded = 1 << (least - 1).bit_length() if least > 0 else 0
-    left = (padded - n_times) // 2
-    out = round(ratio * padded)
+    grid = Grid(data.shape[-1], sfreq, rate)
+    padded, left, out, start, wanted = grid.padded, grid.left, grid.out, grid.start, grid.wanted
     if wanted == 0 or out == 0:
         return np.empty((*data.shape[:-1], 0))
-    start = round(ratio * left)
     if padded >= LONG and 1 < out < padded and padded % out == 0:
-        return _thinned(data, left, padded, out, start, wanted, n_threads)
+        return _thinned(data, grid, n_threads)
 
     def convert(x: Array, result: Array) -> None:
-        extended = reflect(x, left, padded - n_times - left, out=_room("extended", (*x.shape[:-1], padded)))
+        extended = reflect(x, left, padded - grid.n_times - left, out=_room("extended", (*x.shape[:-1], padded)))
         spectrum = _rfft(extended)[..., : out // 2 + 1]
         fewer = min(padded, out)
         if fewer % 2 == 0:  # MNE halves the bin of equal lengths too
@@ -83,12 +121,13 @@ def resample(data: Array, sfreq: float, rate: float, *, n_threads: int | None = 
     return _by_channel(convert, data, wanted, n_threads, PAIR)
 
 
-def _thinned(data: Array, left: int, padded: int, out: int, start: int, wanted: int, n_threads: int | None) -> Array:
-    """Resample to a half, a quarter … of the rate: `start` to `start + wanted` of `out` samples, with short transforms.
+def _thinned(data: Array, grid: Grid, n_threads: int | None) -> Array:
+    """Resample to a half, a quarter … of the rate, with short transforms.
 
     With x_j the samples j, j + step, … of all N, the spectrum is X[k] = Σ_j w^jk X_j[k], w = exp(-2πi / N), and X_0 cut
     off at the new Nyquist bin is just that of x_0. So x_0 needs no transform, and the others need those of `out` samples.
     """
+    padded, left, out, start, wanted = grid.padded, grid.left, grid.out, grid.start, grid.wanted
     step = padded // out
     turns = (_kept_turns if padded <= KEPT // 8 else _turns)(padded, step)  # those of a night are as large as a channel
 

@@ -6,11 +6,11 @@ Source: preprocessing.md section 10, steps 1 to 3. `kernels.resample` is the exa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from eegora.recipes.kernels import Grid
 from eegora.signal import Array
 
 LONGEST = 1 << 24  # samples with padding that one transform takes
@@ -21,52 +21,9 @@ MARGIN_S = 30.0  # on both sides, thrown away
 Read = Callable[[int, int], Array]  # samples start … stop of the input, shape (n_rows, stop - start)
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where the samples of a whole recording lie before and after resampling (section 2).
-
-    Parameters
-    ----------
-    n_times : int
-        Input samples.
-    sfreq, rate : float
-        Hz, before and after.
-    """
-
-    n_times: int
-    sfreq: float
-    rate: float
-
-    @property
-    def padded(self) -> int:
-        """Input samples with padding, a power of two: N."""
-        least = self.n_times + 2 * min(self.n_times // 8, 100)
-        return 1 << (least - 1).bit_length() if least > 0 else 0
-
-    @property
-    def left(self) -> int:
-        """Samples of padding before the first: pl."""
-        return (self.padded - self.n_times) // 2
-
-    @property
-    def out(self) -> int:
-        """Output samples with padding: M."""
-        return round(self.rate / self.sfreq * self.padded)
-
-    @property
-    def start(self) -> int:
-        """Output samples before the first: s."""
-        return round(self.rate / self.sfreq * self.left)
-
-    @property
-    def wanted(self) -> int:
-        """Output samples: m."""
-        return round(self.rate / self.sfreq * self.n_times)
-
-    @property
-    def in_blocks(self) -> bool:
-        """Whether one transform of the whole would be too long."""
-        return self.padded > LONGEST
+def in_blocks(grid: Grid) -> bool:
+    """Say whether one transform of the whole would be too long."""
+    return grid.padded > LONGEST
 
 
 def resample(data: Array, sfreq: float, rate: float, *, block_s: float | None = None) -> Array:

@@ -56,7 +56,7 @@ def resample(
         return state
     if method == "nearest":
         changed = _picked(state, kernels.nearest_index(n_times, wanted))
-    elif resample_blocks.Grid(n_times, state.sfreq, goal).in_blocks:
+    elif resample_blocks.in_blocks(kernels.Grid(n_times, state.sfreq, goal)):
         state = noted(state, resample_blocks.NOTE)
         changed = through_time(state, partial(resample_blocks.resample, sfreq=state.sfreq, rate=goal))
     else:
@@ -79,8 +79,8 @@ def resample_stream(stream: Stream, work: Work, **options: Any) -> Stream:
     head = lossy(head, "resample", sfreq=goal)
     if aims.get("method") == "nearest":
         return _nearest_stream(stream, head, wanted)
-    grid = resample_blocks.Grid(stream.n_times, stream.sfreq, goal)
-    if not grid.in_blocks:
+    grid = kernels.Grid(stream.n_times, stream.sfreq, goal)
+    if not resample_blocks.in_blocks(grid):
         return by_channel(stream, work, head, partial(resample, **options), wanted)
     n_shift, head = in_rows(stream.head, noted(head, resample_blocks.NOTE))
     size = round(resample_blocks.BLOCK_S * goal)
