@@ -75,16 +75,17 @@ class PrepackedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., n_in) to (..., n_out)."""
         packed = self._pack(x) if self.choice.plain else None
-        return super().forward(x) if packed is None else _product(x, packed, self.bias)
+        return super().forward(x) if packed is None else _product(x, packed, self._parameters["bias"])
 
     def gelu(self, x: Tensor) -> Tensor:
         """Return GELU(linear(x)), exact."""
         packed = self._pack(x) if self.choice.gelu else None
-        return F.gelu(self(x)) if packed is None else _product(x, packed, self.bias, "gelu")
+        return F.gelu(self(x)) if packed is None else _product(x, packed, self._parameters["bias"], "gelu")
 
     def _pack(self, x: Tensor) -> Tensor | None:
         """Return the packed matrix if it may be used for this input."""
-        weight = self.weight
+        weight = self._parameters["weight"]  # as self.weight, which costs a call of Python
+        assert weight is not None
         if (
             x.numel() * self.out_features < SMALL
             or x.dtype is not torch.float32
@@ -146,8 +147,14 @@ def _packed(weight: Tensor) -> Tensor:
 
 def _product(x: Tensor, packed: Tensor, bias: Tensor | None, after: str = "none") -> Tensor:
     algorithm = "none" if after == "gelu" else ""  # "none": the error function, not its approximation by tanh
-    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, after, [], algorithm)
+    out: Tensor = _operation()(x, packed, bias, after, [], algorithm)
     return out
+
+
+@cache
+def _operation() -> Any:
+    """Return torch's operation, looked up once: at one window a network spends a tenth of its time on calls."""
+    return torch.ops.mkldnn._linear_pointwise.default
 
 
 def choose(cache: Path | None = None) -> Choice:
