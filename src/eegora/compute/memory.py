@@ -11,7 +11,7 @@ import sys
 
 # glibc: mallopt(3); Linux: madvise(2).
 TRIM_THRESHOLD, MMAP_THRESHOLD, HUGE_PAGE = -1, -3, 14
-KEPT = 256 << 20  # bytes that the process does not give back once it had them
+KEPT = 512 << 20  # bytes of free memory that the process does not give back once it had them
 LARGE = 128 << 20  # bytes; larger pieces come from the system and go back to it, as ever
 ROOM = (
     256 << 20
@@ -32,7 +32,7 @@ def keep() -> bool:
         return False
     allocate.restype, allocate.argtypes, free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
     advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    if not (set_option(MMAP_THRESHOLD, 2 * ROOM) and set_option(TRIM_THRESHOLD, KEPT + ROOM)):
+    if not (set_option(MMAP_THRESHOLD, 2 * ROOM) and set_option(TRIM_THRESHOLD, KEPT)):
         return False
     free(allocate(ROOM))
     set_option(MMAP_THRESHOLD, LARGE)
