@@ -89,8 +89,8 @@ def load_model(
     if found is None and len(published) == 1 and (checkpoint is None or isinstance(checkpoint, Elsewhere)):
         (found,) = published
     place = choose_device(device, dtype)
-    if place.name == "mps":
-        _announce(f"mps: {place.reason}; what torch has no kernel for there runs on the CPU, with a warning each")
+    if place.warning:
+        _announce(place.warning)
     dtype = place.storage
     code = registry.code(folder)
     classes: tuple[str, ...] = ()

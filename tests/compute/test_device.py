@@ -9,6 +9,8 @@ import torch
 
 from eegora.compute.device import choose_device
 from eegora.errors import DeviceError
+from eegora.recordings.synthetic import synthetic_raw
+from eegora.recordings.write import save_raw
 
 
 @pytest.fixture
@@ -36,16 +38,38 @@ def test_without_mps_it_is_one_line(monkeypatch):
     assert caught.value.code == "no_device"
 
 
-def test_the_fallback_is_on_before_torch_is_imported():
+WATCH = """
+import os, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK"))
+            raise SystemExit
+
+sys.meta_path.insert(0, Finder())
+from eegora.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "embed {} --model luna-base --untrained --device mps --threads 1",
+        "parity luna-base {} --devices cpu,mps --untrained",
+        "bench latency luna-base --device mps",
+    ],
+)
+def test_the_fallback_is_on_before_torch_is_imported(command, tmp_path):
     """torch reads it once, when it is imported."""
-    code = (
-        "import os, sys\n"
-        "from eegora.compute.device import choose_device\n"
-        "assert 'torch' not in sys.modules\n"
-        "try: choose_device('mps')\n"
-        "except Exception: pass\n"
-        "print(os.environ.get('PYTORCH_ENABLE_MPS_FALLBACK'))"
-    )
+    save_raw(synthetic_raw(6, 0), tmp_path / "a_raw.fif")
     clean = {key: value for key, value in os.environ.items() if key != "PYTORCH_ENABLE_MPS_FALLBACK"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean)
-    assert done.stdout.strip() == "1"
+    words = [word.format(tmp_path / "a_raw.fif") for word in command.split()]
+    done = subprocess.run([sys.executable, "-c", WATCH, *words], capture_output=True, text=True, check=False, env=clean)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_a_user_is_told_before_anything_runs_on_mps_and_nowhere_else(mps):
+    assert "unmeasured" in str(choose_device("mps").warning)
+    assert choose_device("cpu").warning is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegora.benchmark import machine
-from eegora.benchmark.memory import peaks
+from eegora.benchmark.memory import checkpoint, peaks
 from eegora.benchmark.subject import Subject
 from eegora.benchmark.sweeps import Plan, times_of
 from eegora.compute.device import Device, choose_device
@@ -34,7 +34,8 @@ def dtypes(plan: Plan) -> Iterator[dict[str, Any]]:
     """
     share = plan.seconds / len(plan.names) / len(plan.dtypes) / len(plan.threads)
     for name in plan.names:
-        yield from _of_model(name, replace(plan, seconds=share))
+        with checkpoint(name, plan.checkpoint) as path:
+            yield from _of_model(name, replace(plan, seconds=share, checkpoint=path))
 
 
 def _of_model(name: str, plan: Plan) -> Iterator[dict[str, Any]]:

@@ -86,7 +86,7 @@ def product_rates(device: Device, threads: int | None = None) -> dict[str, float
         ways["packed"] = lambda: timed(lambda: layer(x), lambda: None)
     judged = "cpu" if not gpu and threads == 1 else "wall"
     with torch.inference_mode(), number_format(device):
-        found = in_turn(ways, warmup=1, runs=5, judged=judged, seconds=5)
+        found = in_turn(ways, warmup=1, runs=5, judged=judged, seconds=2)
     best = {way: min(getattr(sample, judged) for sample in times.samples) for way, times in found.items()}
     return {way: round(2 * n**3 / float(ms) / 1e6, 1) for way, ms in best.items()}
 

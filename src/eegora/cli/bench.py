@@ -94,7 +94,7 @@ SECTIONS = {
     "dtypes": Section(
         "Speed, memory and error against float64 of each number format.",
         ROUNDS,
-        {"dtype": "float32,bfloat16,float64,float16", "seconds": 20.0},
+        {"dtype": "float32,bfloat16,float64,float16", "seconds": 12.0},
     ),
     "prepare": Section("Preparing recordings, beside MNE.", "threads warmup runs"),
     "load": Section("Loading checkpoints.", "models threads runs", {"runs": 3, "seconds": 20.0}),
@@ -207,7 +207,10 @@ def _run(chosen: Mapping[str, BenchOptions]) -> None:
         if not options.as_json:
             typer.echo(f"{section}: {evidence.line(section, row)}")
 
-    facts, found = machine.facts(choose_device(options.device).name), {}
+    device = choose_device(options.device)
+    if device.warning:
+        sys.stderr.write(f"{device.warning}\n")
+    facts, found = machine.facts(device.name), {}
     path = None if options.out is None else _file(options.out, machine.slug(facts))
     if path is not None and path.exists():
         evidence.read(path)  # a file of something else is found out before the work, not after it

@@ -11,6 +11,9 @@ from eegora.errors import DeviceError
 if TYPE_CHECKING:
     import torch
 
+# Read by torch once, when it is imported: on MPS the CPU then does what has no kernel there, with a warning for each operation.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
 # "tf32": float32 whose products are rounded to 10 bits of mantissa inside; CUDA only, several times as fast.
 DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
 UNMEASURED = "asked for; unmeasured: neither its numbers nor its speed were ever compared there"
@@ -45,6 +48,13 @@ class Device:
         return getattr(torch, self.storage)  # type: ignore[no-any-return]
 
     @property
+    def warning(self) -> str | None:
+        """What a user is told before anything runs there."""
+        if self.name != "mps":
+            return None
+        return f"mps: {self.reason}; what torch has no kernel for there runs on the CPU, with a warning each"
+
+    @property
     def storage(self) -> str:
         """Name of the format in which numbers are stored."""
         return "float32" if self.dtype == "tf32" else self.dtype
@@ -66,10 +76,6 @@ def choose_device(name: str = "auto", dtype: str = "float32") -> Device:
     DeviceError
         ``no_device`` or ``no_dtype``.
     """
-    if (
-        name == "mps"
-    ):  # torch reads it once, when it is imported; it then warns of every operation that the CPU does instead
-        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     import torch
 
     name, plus, extra = name.partition("+")
