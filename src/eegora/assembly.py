@@ -15,6 +15,7 @@ import numpy as np
 from eegora.checkpoints.fingerprints import fingerprint_of
 from eegora.checkpoints.mapped import HELD, RenamedTensors, release
 from eegora.checkpoints.read import is_zipped, read_config, read_tensors
+from eegora.checkpoints.record import fields_of
 from eegora.checkpoints.rename import Coverage, new_names, rename, why_renamed
 from eegora.checkpoints.statistics import looks_initialised
 from eegora.checkpoints.synthetic import is_synthetic, synthetic_state_dict
@@ -149,6 +150,11 @@ def fields_in(config: Path | str | Config | None) -> Config | None:
     return read_config(config) if isinstance(config, str | Path) else config
 
 
+def own_fields(metadata: Mapping[str, str], config: Path | str | Config | None) -> dict[str, Any]:
+    """Return the fields that win over what tensors tell: the user's, and under them those that `convert` wrote."""
+    return {**fields_of(metadata), **(fields_in(config) or {})}
+
+
 def read_as(
     code: ModelCode,
     tensors: Mapping[str, torch.Tensor],
@@ -236,65 +242,6 @@ def _like(key: str, value: Any, detected: Any) -> Any:
             hint="check --config",
         )
     return int(value) if number and isinstance(detected, int) else value
-
-
-@dataclass(frozen=True)
-class PublishedForm:
-    """A checkpoint in the layout in which its model is published.
-
-    Parameters
-    ----------
-    tensors : dict of str to Tensor
-    config : dict
-        What a reader of these tensors and `fields` finds.
-    fields : dict
-        Those of the given fields that a reader of these tensors still needs or accepts.
-    """
-
-    tensors: Tensors
-    config: dict[str, Any]
-    fields: dict[str, Any]
-
-
-def published_form(code: ModelCode, reading: Reading, fields: Config) -> PublishedForm:
-    """Bring a reading to the published layout, and prove that it makes the same network.
-
-    Parameters
-    ----------
-    code : ModelCode
-    reading : Reading
-        One that fits.
-    fields : dict
-        What was given when it was read.
-
-    Raises
-    ------
-    CheckpointError
-        ``not_the_same`` if the network would be another one.
-    """
-    tensors = dict(code.publish(reading.tensors) if code.publish else reading.tensors)
-    tensors = {key: value.contiguous() for key, value in tensors.items()}
-    kept: dict[str, Any] = {}
-    again = read_as(code, tensors, "the converted tensors")
-    for key, value in fields.items():
-        if key not in reading.config or reading.config[key] != value or again.config.get(key) == value:
-            continue  # not a field, not believed, or told by the tensors
-        try:  # a choice among the source's contents has no meaning any more
-            trial = read_as(code, tensors, "the converted tensors", {**kept, key: value})
-        except EegoraError:
-            continue
-        if not trial.coverage.problems:
-            kept[key], again = value, trial
-    again.coverage.raise_for("the converted tensors")
-    one, two = code.fold(reading.tensors, reading.config), code.fold(again.tensors, again.config)
-    different = [key for key in one if key not in two or not one[key].equal(two[key])] + [
-        k for k in two if k not in one
-    ]
-    if different:
-        raise CheckpointError(
-            "not_the_same", f"the converted tensors make another network ({different[0]} differs); nothing was written"
-        )
-    return PublishedForm(tensors, again.config, kept)
 
 
 def assembled(code: ModelCode, reading: Reading, dtype: str) -> Loaded:

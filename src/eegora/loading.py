@@ -1,38 +1,35 @@
 """`load_model`: a name → a Model. Finds the checkpoint, says where it comes from, refuses one that is another variant's.
 
-Also what is asked of a file without a Model: whose it is (`recognise`), what its numbers tell (`examine`), the same in the
-published layout (`convert`). Knows the order of the steps; files are `checkpoints`' work, filling a network `assembly`'s.
+Also what a file's numbers tell without a Model (`examine`). Knows the order of the steps; files are `checkpoints`' work, filling
+a network `assembly`'s.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eegora import assembly, registry
 from eegora.checkpoints.published import Elsewhere
+from eegora.checkpoints.record import classes_in
 from eegora.checkpoints.synthetic import SYNTHETIC
 from eegora.compute.accelerate import accelerate
 from eegora.compute.device import choose_device
-from eegora.errors import CheckpointError, EegoraError, UsageError
+from eegora.errors import CheckpointError, UsageError
 from eegora.model import Model
-from eegora.spec import TASKS, Config, Finding, ModelCode, ModelSpec, Variant
+from eegora.spec import TASKS, Finding, ModelCode, ModelSpec, Variant
 
 if TYPE_CHECKING:
-    import torch
-
     from eegora.checkpoints.resolve import Found
 
 # Up to this size a fingerprint costs less than a sixth of a short `eegora embed`; above, it is taken from the record.
 SMALL = 256_000_000  # bytes
 MENDING = ("repair", "upsample")  # they take recordings, and reach the network through another task
 PUBLISHED = ("bundle", "cache", "download")  # where the published files come from
-RECORD = "eegora"  # where `convert` leaves its record in a file's metadata
 
 
 def load_model(
@@ -153,7 +150,7 @@ def _load(
 
     found = _located(variant, checkpoint, offline)
     metadata = read_metadata(found.path)
-    own = _own_fields(metadata, config)
+    own = assembly.own_fields(metadata, config)
     # A network without some part belongs to the same file: what is recorded of that is of the whole.
     whole = {
         name: value for name, value in own.items() if not any(name in switches for switches in spec.parts.values())
@@ -181,7 +178,7 @@ def _load(
         except CheckpointError as error:  # a head for channels that the fixed input does not have
             if error.code != "no_fingerprint":
                 raise
-    return loaded, record, class_names(metadata)
+    return loaded, record, classes_in(metadata)
 
 
 def examine(
@@ -195,7 +192,7 @@ def examine(
     if code.examine is None:
         return ()
     found = _located(variant, checkpoint, offline)
-    own, beside = _own_fields(read_metadata(found.path), config), assembly.fields_in(found.config_path)
+    own, beside = assembly.own_fields(read_metadata(found.path), config), assembly.fields_in(found.config_path)
     reading = assembly.read_as(code, read_tensors(found.path), str(found.path), own, beside)
     reading.coverage.raise_for(found.path)
     return code.examine(reading.tensors, reading.config)
@@ -242,221 +239,9 @@ def fingerprint(model: Model) -> str:
     return assembly.fingerprint(spec, registry.code(folder), model.network, model.config)
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A model that a checkpoint file may belong to.
-
-    Parameters
-    ----------
-    folder : str
-    spec : ModelSpec
-    variant : str
-        A published variant, or ``custom``.
-    reading : Reading
-        What its tensors are to this model; `reading.coverage.problems` is empty if it fits.
-    """
-
-    folder: str
-    spec: ModelSpec
-    variant: str
-    reading: assembly.Reading
-
-    @property
-    def name(self) -> str:
-        """As it is typed: ``model-variant``."""
-        variant = self.spec.variant(self.variant)
-        return registry.full_name(self.spec, variant) if variant else f"{self.spec.name} ({self.variant})"
-
-    @property
-    def licence(self) -> str:
-        """Of the model's published checkpoints; a file of the user's own may have another."""
-        named = self.spec.variant(self.variant) or self.spec.variants[0]
-        return named.published.licence if named.published else "none is known"
-
-    @property
-    def fits(self) -> bool:
-        """Whether every tensor is accounted for and none is missing."""
-        return not self.reading.coverage.problems
-
-
-@dataclass(frozen=True)
-class Converted:
-    """A checkpoint file that `convert` wrote.
-
-    Parameters
-    ----------
-    path : Path
-    candidate : Candidate
-        What its source was.
-    sha256 : str
-    n_tensors : int
-    """
-
-    path: Path
-    candidate: Candidate
-    sha256: str
-    n_tensors: int
-
-
-def recognise(
-    tensors: Mapping[str, torch.Tensor], path: str, fields: Config | None = None, beside: Config | None = None
-) -> list[Candidate]:
-    """Tell from the tensors alone which models a file may be of.
-
-    Parameters
-    ----------
-    tensors : dict of str to Tensor
-        As the file names them.
-    path : str
-        For messages.
-    fields, beside : dict, optional
-        As in `assembly.read_as`.
-
-    Returns
-    -------
-    list of Candidate
-        Those that fit, if there are any; else those with at least half of their tensors in the file, the best first.
-    """
-    found = []
-    for folder, spec in registry.specs().items():
-        try:
-            reading = assembly.read_as(registry.code(folder), tensors, path, fields, beside)
-        except EegoraError:  # not this model's, or another's configuration beside it
-            continue
-        found.append(Candidate(folder, spec, _variant_name(spec, reading.config), reading))
-    whole = [candidate for candidate in found if candidate.fits]
-    parts = [c for c in found if len(c.reading.coverage.used) >= len(c.reading.coverage.missing)]
-    return whole or sorted(parts, key=lambda c: -len(c.reading.coverage.used))
-
-
-def convert(
-    source: Path | str,
-    target: Path | str,
-    *,
-    model: str | None = None,
-    fields: Config | None = None,
-    dtype: str | None = None,
-    overwrite: bool = False,
-) -> Converted:
-    """Write any checkpoint that a model reads as a safetensors file in the layout in which the model is published.
-
-    Before the file gets its name it is proven: read back, it makes the same network as the source.
-
-    Parameters
-    ----------
-    source : path
-        .safetensors, .pt, .ckpt or .bin; a config.json beside it is read too.
-    target : path
-        Another file than the source.
-    model : str, optional
-        Needed only where the tensors fit several models.
-    fields : dict, optional
-        Configuration fields that the tensors do not tell, or a choice among the file's contents.
-    dtype : str, optional
-        Number format to store; default: each tensor as it was.
-    overwrite : bool
-        Replace the target if it is there.
-
-    Raises
-    ------
-    UsageError
-        ``exists``, ``bad_output``, ``cannot_write``, ``which_model``.
-    CheckpointError
-        As `load_model`; ``not_recognised``, ``out_of_range``.
-    """
-    from eegora.checkpoints.read import read_config, read_metadata, read_tensors, sha256_of
-    from eegora.checkpoints.write import in_format, write_tensors
-
-    source, target = Path(source), Path(target)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise UsageError("bad_output", f"{target} is the source itself, which is never written to", hint="-o another")
-    if target.exists() and not overwrite:
-        hint = "--overwrite, or -o with another name"
-        raise UsageError("exists", f"{target} is there already; it was not touched", hint=hint)
-    tensors, found = read_tensors(source), read_metadata(source)
-    config_json = source.with_name("config.json")
-    beside = read_config(config_json) if config_json.is_file() else None
-    own = _own_fields(found, fields)
-    chosen = _the_one(recognise(tensors, str(source), own, beside), str(source), model)
-    chosen.reading.coverage.raise_for(source)
-    code = registry.code(chosen.folder)
-    form = assembly.published_form(code, chosen.reading, {**(beside or {}), **own})
-    coverage = chosen.reading.coverage
-    record = {
-        "source": source.name,
-        "source_sha256": sha256_of(source),
-        "model": chosen.name,
-        "licence": f"of the published checkpoint: {chosen.licence}",
-        "fields": form.fields,
-        "config": form.config,
-        "renamed": {old: [new, chosen.reading.reasons[old]] for old, new in coverage.renamed.items()},
-        "dropped": dict(coverage.dropped),
-        "classes": class_names(found),
-    }
-    # One entry: the format's writer puts several in any order, and the same source should give the same bytes.
-    metadata = {RECORD: json.dumps(record, sort_keys=True, default=str)}
-    write_tensors(target, in_format(form.tensors, dtype), metadata, replace=overwrite)
-    return Converted(target, chosen, sha256_of(target), len(form.tensors))
-
-
-def _the_one(candidates: list[Candidate], path: str, model: str | None) -> Candidate:
-    """Choose among the models that a file may be of: the one that was named, or the only one that fits."""
-    if model is not None:
-        folder, spec, _ = registry.find(model)
-        candidates = [candidate for candidate in candidates if candidate.folder == folder]
-        if not candidates:
-            raise CheckpointError("not_this_model", f"{path}: not a checkpoint of {spec.title}", hint=f"inspect {path}")
-    whole = [candidate for candidate in candidates if candidate.fits]
-    if len(whole) > 1:
-        names = ", ".join(candidate.name for candidate in whole)
-        raise UsageError("which_model", f"{path} fits several models: {names}", hint="--model with one of them")
-    if not candidates:
-        raise CheckpointError(
-            "not_recognised",
-            f"{path}: its tensors are those of none of the models {', '.join(spec.name for spec in registry.specs().values())}",
-            hint=f"`eegora inspect {path}` shows what is in it",
-        )
-    return whole[0] if whole else candidates[0]
-
-
-def _own_fields(metadata: Mapping[str, str], config: Path | str | Config | None) -> dict[str, Any]:
-    """Return the fields that win over what tensors tell: the user's, and under them those that `convert` wrote."""
-    return {**fields_of(metadata), **(assembly.fields_in(config) or {})}
-
-
-def fields_of(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the configuration fields that `convert` wrote into a file because its tensors do not tell them."""
-    fields = _record(metadata).get("fields")
-    return fields if isinstance(fields, dict) else {}
-
-
-def class_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Read the class names in a checkpoint's metadata: ``classes`` as a JSON list or separated by commas, or `convert`'s record."""
-    text = metadata.get("classes")
-    try:
-        names = (
-            _record(metadata).get("classes")
-            if text is None
-            else json.loads(text)
-            if text[:1] == "["
-            else text.split(",")
-        )
-    except ValueError:
-        return ()
-    return tuple(str(name).strip() for name in names or () if name is not None and str(name).strip())
-
-
-def _record(metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        record = json.loads(metadata.get(RECORD, "{}"))
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
 def _variant_of(spec: ModelSpec, wanted: Variant | None, config: dict[str, Any], name: str) -> str:
     """Name the variant that a configuration is, and refuse one that is not what was asked for."""
-    found = _variant_name(spec, config)
+    found = registry.variant_name(spec, config)
     if wanted is not None and found != wanted.name:
         same = spec.variant(found)
         hint = registry.full_name(spec, same) if same else spec.name
@@ -466,11 +251,6 @@ def _variant_of(spec: ModelSpec, wanted: Variant | None, config: dict[str, Any],
             hint=f"--model {hint}",
         )
     return found
-
-
-def _variant_name(spec: ModelSpec, config: Config) -> str:
-    same = [v for v in spec.variants if all(config.get(key) == value for key, value in v.config.items())]
-    return same[0].name if same else "custom"
 
 
 def _announce(line: str) -> None:

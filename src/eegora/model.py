@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from eegora import registry
-from eegora.ability import check_able, warnings
 from eegora.compute.device import Device
-from eegora.decoding import decoded
-from eegora.embedding import Written, embed_to, one_way
 from eegora.errors import ChannelError, UsageError
-from eegora.many import Refused, embed_sources
-from eegora.mending import mend
 from eegora.preparation import Outlook, Pace, Preparation, Progress, cells_of
 from eegora.provenance import Provenance
 from eegora.recipes.prepare import Watch, prepare
@@ -31,9 +26,14 @@ from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
 from eegora.results.repair import Repair
 from eegora.results.way_back import without_samples
-from eegora.running import inputs_of, outlook, run_portions
 from eegora.spec import ModelCode, ModelSpec
-from eegora.vocabulary import fit_channels, note_unseen, with_ways_on
+from eegora.tasks.allowed import check_able, warnings
+from eegora.tasks.decode import decoded
+from eegora.tasks.embed import Written, embed_to, one_way
+from eegora.tasks.many import Refused, embed_sources
+from eegora.tasks.repair import mend
+from eegora.tasks.run import inputs_of, outlook, run_portions
+from eegora.tasks.vocabulary import fit_channels, note_unseen, with_ways_on
 from eegora.windows import Windows
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import cast
 from eegora import models
 from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe
-from eegora.spec import ModelCode, ModelSpec, Variant
+from eegora.spec import Config, ModelCode, ModelSpec, Variant
 
 
 @cache
@@ -75,6 +75,12 @@ def find(name: str, variant: str | None = None) -> tuple[str, ModelSpec, Variant
 def names() -> list[str]:
     """Return every model and variant as it is typed: ``model-variant``."""
     return [full_name(spec, v) for spec in specs().values() for v in spec.variants]
+
+
+def variant_name(spec: ModelSpec, config: Config) -> str:
+    """Name the variant that a configuration is of; ``custom`` if it is none of them."""
+    same = [v for v in spec.variants if all(config.get(key) == value for key, value in v.config.items())]
+    return same[0].name if same else "custom"
 
 
 def full_name(spec: ModelSpec, variant: Variant) -> str:

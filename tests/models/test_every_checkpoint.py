@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from safetensors.torch import save_file as save_file_torch
 
-from eegora import assembly, loading, registry
+from eegora import assembly, converting, loading, registry
 from eegora.checkpoints import fingerprints
 from eegora.checkpoints.read import read_metadata, sha256_of
 from eegora.checkpoints.rename import new_names
@@ -176,15 +176,15 @@ if LARGER := large_manifests():  # where EEGORA_VECTORS names a folder; elsewher
 def test_lightning_file_is_converted_to_the_same_network(model, tmp_path):
     tensors, _, config = published(model)
     torch.save({"state_dict": tensors, "epoch": 3}, tmp_path / "x.ckpt")
-    made = loading.convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", fields=config)
-    again = loading.convert(tmp_path / "x.ckpt", tmp_path / "y.safetensors", fields=config)
+    made = converting.convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", fields=config)
+    again = converting.convert(tmp_path / "x.ckpt", tmp_path / "y.safetensors", fields=config)
     assert made.sha256 == again.sha256 == sha256_of(tmp_path / "x.safetensors")
     stored = load_file(tmp_path / "x.safetensors")
     assert stored.keys() == tensors.keys()
     assert all(torch.equal(stored[key], tensors[key]) for key in tensors)
     with pytest.raises(UsageError, match="exists"):
-        loading.convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", fields=config)
-    half = loading.convert(tmp_path / "x.ckpt", tmp_path / "h.safetensors", fields=config, dtype="bfloat16")
+        converting.convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", fields=config)
+    half = converting.convert(tmp_path / "x.ckpt", tmp_path / "h.safetensors", fields=config, dtype="bfloat16")
     assert {t.dtype for t in load_file(half.path).values()} == {torch.bfloat16}
 
 
@@ -437,7 +437,7 @@ def test_a_file_of_no_model(tmp_path, capfd):
     assert main(["inspect", str(file)]) == 3
     assert "none of ours" in capfd.readouterr().out
     with pytest.raises(CheckpointError, match="not_recognised"):
-        loading.convert(file, tmp_path / "y.safetensors")
+        converting.convert(file, tmp_path / "y.safetensors")
     assert not (tmp_path / "y.safetensors").exists()
 
 

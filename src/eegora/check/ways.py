@@ -11,7 +11,7 @@ from eegora.recipes.prepare import prepare
 from eegora.recipes.recipe import Recipe
 from eegora.signal import Signal, Trials
 from eegora.spec import ModelSpec
-from eegora.vocabulary import fit_channels, unseen_rows
+from eegora.tasks.vocabulary import fit_channels, unseen_rows
 from eegora.windows import Windows
 
 TRIED_S = 60.0  # of a recording are enough to see whether a recipe takes its channels

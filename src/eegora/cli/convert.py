@@ -54,7 +54,7 @@ def convert(
 def _one(
     source: Path, target: Path, model: str | None, fields: dict[str, Any], dtype: str | None, overwrite: bool
 ) -> None:
-    from eegora.loading import convert as convert_one
+    from eegora.converting import convert as convert_one
 
     made = convert_one(source, target, model=model, fields=fields, dtype=dtype, overwrite=overwrite)
     candidate, coverage = made.candidate, made.candidate.reading.coverage

@@ -48,7 +48,7 @@ def embed(
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw charts of the embeddings there.")] = None,
 ) -> None:
     """Embed a recording."""
-    from eegora.embedding import Written
+    from eegora.tasks.embed import Written
 
     session = Session(output)
     names = words([model_name(model.model, "embed")])

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from eegora.checkpoints.statistics import TensorStatistics
-    from eegora.loading import Candidate
+    from eegora.converting import Candidate
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,9 +27,10 @@ def inspect(
 ) -> None:
     """Show what is in a checkpoint file; leave with 3 if no model can be loaded from it."""
     from eegora.checkpoints.read import read_config, read_metadata, read_tensors, sha256_of
+    from eegora.checkpoints.record import fields_of
     from eegora.checkpoints.statistics import tensor_statistics
+    from eegora.converting import recognise
     from eegora.errors import CheckpointError
-    from eegora.loading import fields_of, recognise
 
     tensors, metadata = read_tensors(file), read_metadata(file)
     config_json = file.with_name("config.json")

@@ -13,7 +13,7 @@ from eegora.compute.device import choose_device
 from eegora.models.zuna.inference import CODE
 from eegora.preparation import Pace
 from eegora.recordings.positions import head_position
-from eegora.running import run_windows
+from eegora.tasks.run import run_windows
 from eegora.windows import Windows
 
 VECTORS = Path(__file__).parent / "vectors"

@@ -9,7 +9,7 @@ from eegora import assembly, registry
 from eegora.compute.device import choose_device
 from eegora.compute.rate import seconds_for
 from eegora.preparation import Outlook, Pace
-from eegora.running import inputs_of, outlook, run_windows
+from eegora.tasks.run import inputs_of, outlook, run_windows
 
 FOLDER, SPEC = next((f, spec) for f, spec in registry.specs().items() if registry.code(f).own_length)
 CODE = registry.code(FOLDER)

@@ -5,12 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import eegora
-from eegora import embedding
 from eegora.errors import UsageError
 from eegora.preparation import Preparation
 from eegora.recordings.synthetic import synthetic_raw
 from eegora.results.embeddings import Embeddings
 from eegora.stream import Room
+from eegora.tasks import embed as embedding
 from eegora.windows import Windows
 
 
