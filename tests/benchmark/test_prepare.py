@@ -12,6 +12,7 @@ from eegora.benchmark.sweeps import Plan
 TINY = (
     Workload("after the read", SMALL[:3], 11.0, 300.0, 4.0),
     Workload("with the read", SMALL[:3], 11.0, 300.0, 3.0, reading=True),
+    Workload("with the read of EDF", SMALL[:3], 11.0, 300.0, None, reading=True, suffix=".edf"),
 )
 
 
@@ -28,6 +29,8 @@ def test_rows_hold_equal_results_of_every_workload_and_number_of_threads(monkeyp
         ("after the read", 2, 4.0),
         ("with the read", 1, 3.0),
         ("with the read", 2, 3.0),
+        ("with the read of EDF", 1, None),
+        ("with the read of EDF", 2, None),
     ]
     for row in found:
         assert row["peer"].startswith("mne ")
@@ -51,4 +54,5 @@ def test_the_bars_are_those_of_the_specification():
         (12, 15.0, 512.0, 4.0, False),
         (64, 600.0, 512.0, 2.0, False),
         (12, 15.0, 256.0, 3.4, True),
+        (12, 15.0, 512.0, None, True),  # EDF: for information
     ]

@@ -45,6 +45,8 @@ def open_edf(path: Path, request: Request, reader: str) -> tuple[mne.io.BaseRaw,
         ``bad_header``, ``bad_rate``, ``empty_file``, ``bad_calibration``, ``needs_units``, ``no_channels``,
         ``discontinuous``, ``cannot_read``.
     """
+    import mne
+
     header = read_header(path)
     signals = [trace for trace in header.traces if not trace.label.endswith(" Annotations")]
     labels = [trace.label for trace in signals]
@@ -60,7 +62,7 @@ def open_edf(path: Path, request: Request, reader: str) -> tuple[mne.io.BaseRaw,
     for name, factor in factors.items():
         raw.apply_function(lambda row, by=factor: row * by, picks=[raw.ch_names.index(name)], verbose="ERROR")
     _set_types(raw, {name: trace for name, trace in names.items() if trace in others}, labels)
-    types = dict(zip(raw.ch_names, raw.get_channel_types(), strict=True))
+    types = {name: mne.channel_type(raw.info, i) for i, name in enumerate(raw.ch_names)}
     notes = [*_record_notes(header), *_range_notes(wanted), *_factor_notes(factors), *warned]
     notes += [f"{use.sources[0]}: {use.reason}" for use in dropped if "Hz" in use.reason]
     if header.is_discontinuous:
@@ -137,10 +139,10 @@ def _read(
     read = {"edf": mne.io.read_raw_edf, "bdf": mne.io.read_raw_bdf}[reader]
     with quietly(path.name) as notes:
         if path.suffix.lower() == f".{reader}":
-            raw = read(path, include=include, units=units or None, preload=load, verbose="WARNING")
+            raw = read(path, include=include, units=units or None, preload=load)
         else:  # MNE goes by the suffix; an open file has none
             with path.open("rb") as file:
-                raw = read(file, include=include, units=units or None, preload=True, verbose="WARNING")
+                raw = read(file, include=include, units=units or None, preload=True)
     return raw, notes
 
 

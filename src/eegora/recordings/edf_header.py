@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from eegora.errors import RecordingError
 
 FIXED_BYTES = BYTES_PER_SIGNAL = 256
@@ -139,7 +137,7 @@ def _number(path: Path, field: bytes, what: str, *, finite: bool = True) -> floa
         number = float(text.replace(",", "."))
     except ValueError:
         raise _bad_header(path, f"{what}: {text!r} is no number") from None
-    if finite and not np.isfinite(number):
+    if finite and not math.isfinite(number):
         raise _bad_header(path, f"{what}: {text!r} is no number")
     return number
 
