@@ -31,6 +31,7 @@ def giving_up(data: Array | None) -> Iterator[None]:
 
 def with_fields(state: State, **fields: Any) -> State:
     """Return `state` with other fields, as `dataclasses.replace` does; that takes as long as a step on a short recording."""
+    assert fields.keys() <= state.__dict__.keys(), sorted(fields)
     new = object.__new__(type(state))
     new.__dict__.update(state.__dict__, **fields)
     return new

@@ -260,7 +260,7 @@ def _places(raw: mne.io.BaseRaw, name: str) -> NDArray[np.float64]:
     """Return the file's positions, shape (n_channels, 3), metres; NaN where it has none."""
     places = np.array([channel["loc"] for channel in raw.info["chs"]], np.float64).reshape(-1, 12)[:, :3]
     places[~places.any(axis=1)] = np.nan
-    far = np.hypot(np.hypot(places[:, 0], places[:, 1]), places[:, 2]) > 1
+    far = (np.abs(places) > 1).any(axis=1) | (np.hypot(np.hypot(places[:, 0], places[:, 1]), places[:, 2]) > 1)
     if far.any():
         which = [raw.ch_names[i] for i in np.flatnonzero(far)]
         raise ChannelError(
