@@ -179,6 +179,25 @@ def humming(tmp_path):
     return make
 
 
+def test_bad_stretches_come_with_a_command_that_leaves_them_out(noise, spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    signal = noise(annotations=(Annotation(6.0, 0.5, "BAD_move"),))
+    zuna = find("zuna")[1]
+    finding = check_recording(signal, zuna).finding("annotated_windows")
+    assert finding.sentence == "1 window overlaps a stretch annotated as bad, and is used"
+    write, _, use = finding.next.removeprefix("to leave such windows out: ").partition("; then --recipe ")
+    subprocess.run(["sh", "-c", write.replace("eegora ", f"{sys.executable} -m eegora ", 1)], check=True)
+    again = check_recording(signal, zuna, recipe=use)
+    assert again.finding("annotated_windows") is None
+    assert sentence(again, "dropped_windows") == "1 of 3 windows dropped, they overlap BAD_move"
+
+
+def test_what_cannot_be_undone_is_told_where_there_is_a_way_back(noise):
+    zuna = find("zuna")[1]
+    assert check_recording(noise(), zuna).finding("not_undone") is None
+    assert "filter" in sentence(check_recording(noise(), zuna, task="reconstruct"), "not_undone")
+
+
 def test_line_noise_beside_the_notch_comes_with_a_command_that_moves_it(humming, spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     verdict = check_recording(humming(50), spec)

@@ -107,7 +107,11 @@ def check_recording(
     except EegoraError as error:
         refused = _refused(error, attempt, command)
         return replace(verdict, findings=(*findings, *refused), next=refused[0].next)
-    findings += [*said.reaching(look, chosen, windows, count), *remarks, *said.line_noise(look, chosen)]
+    findings += [
+        *said.reaching(look, chosen, windows, count, task == "reconstruct"),
+        *remarks,
+        *said.line_noise(look, chosen),
+    ]
     findings += [*said.reference(look, chosen, windows), *said.bads(signal, chosen), *said.places(windows)]
     findings += [*training.amplitude(spec, chosen, windows), *training.coverage(spec, windows)]
     size, temporary = _size(look, signal, attempt)

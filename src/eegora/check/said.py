@@ -8,14 +8,14 @@ import numpy as np
 
 from eegora.check.look import Look
 from eegora.check.verdict import Finding, WindowCount
-from eegora.check.ways import edited
+from eegora.check.ways import edited, with_line
 from eegora.recipes.recipe import Recipe
 from eegora.signal import Signal
 from eegora.windows import Windows
 
 
-def reaching(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -> list[Finding]:
-    """Say what reaches the model, and what is lost on the way."""
+def reaching(look: Look, recipe: Recipe, windows: Windows, count: WindowCount, way_back: bool) -> list[Finding]:
+    """Say what reaches the model, what is lost on the way, and, for tasks that lead back to volts, what cannot be undone."""
     length = int(windows.n_valid.max())  # of a short recording's only window
     made = f"{count.n_windows} window{'s' * (count.n_windows != 1)} of {length / windows.sfreq:g} s"
     sentence = f"{recipe.name} makes {made}: {len(windows.ch_names)} rows × {length} samples at {windows.sfreq:g} Hz"
@@ -32,7 +32,8 @@ def reaching(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -
             else f"{count.n_annotated} windows overlap stretches"
         )
         sentence = f"{few} annotated as bad, and {'is' if count.n_annotated == 1 else 'are'} used"
-        next_step = "the recipe's cut step with reject_by_annotation = true leaves them out (eegora recipe show --toml)"
+        write, use = with_line(recipe, recipe.cut.name, "reject_by_annotation = true", "good")
+        next_step = f"to leave such windows out: {write}; then {use}"
         found.append(Finding("warning", "annotated_windows", sentence, next_step))
     if count.lost_s > 0:
         found.append(
@@ -54,7 +55,7 @@ def reaching(look: Look, recipe: Recipe, windows: Windows, count: WindowCount) -
         sentence = f"not in the recording, and left out: {some}"
         next_step = "--missing spline fills them from the others; --missing refuse wants all of them"
         found.append(Finding("warning", "missing_electrodes", sentence, next_step))
-    if windows.not_undone:
+    if windows.not_undone and way_back:
         sentence = f"the way back to volts cannot undo {', '.join(dict.fromkeys(windows.not_undone))}"
         found.append(Finding("note", "not_undone", sentence))
     if any(step.name == "clip" for step in recipe.steps) and windows.data.size:

@@ -135,7 +135,7 @@ class Verdict:
         """Return the verdict in one line."""
         errors = self.of("error")
         because = f" because {errors[0].sentence.rstrip('.')}" if errors else ""
-        remarks = ", ".join(f.code for f in self.of("warning"))
+        remarks = ", ".join(dict.fromkeys(f.code for f in self.of("warning")))
         told = f": {remarks}" if remarks and not errors else ""
         return f"{self.recording} × {self.model} ({self.recipe}): {self.answer}{because}{told}"
 

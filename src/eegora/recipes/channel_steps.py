@@ -246,7 +246,9 @@ def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: 
     if lacking and missing == "refuse":
         raise _missing(state, f"electrodes {', '.join(lacking)}", tuple(p for p in POLICIES if p != "refuse"))
     kept = [name for name in names if found[name] is not None]
-    picked = _rows(state, [i for i in found.values() if i is not None], kept, "not in the recipe")
+    picked = _rows(
+        state, [i for i in found.values() if i is not None], kept, f"not among the recipe's {len(names)} electrodes"
+    )
     if not lacking or missing == "any":
         return picked
     if missing == "skip":

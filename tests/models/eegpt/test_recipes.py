@@ -10,6 +10,7 @@ from eegora.errors import ChannelError
 from eegora.models.eegpt.spec import DOWNSTREAM, RECIPES, VOCABULARY
 from eegora.preparation import Preparation
 from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
 from eegora.recordings.read import array_to_signal, to_signal
 from eegora.recordings.synthetic import synthetic_raw
@@ -99,3 +100,17 @@ def test_what_the_forward_pass_does_first(name, wanted):
         state = STEPS[step.name].function(state, **step.options)
     found = state.data[:, :3] if name == "physiop300" else state.data
     np.testing.assert_allclose(found, wanted(given.data), atol=1e-5)
+
+
+def test_electrodes_outside_the_62_names_are_dropped_for_that_reason_and_kept_without_the_list():
+    """What the guide says about interpolating from all of a cap."""
+    raw = synthetic_raw(9, 0, ch_names="Fp1 Fp2 AFz TP9 TP10 Cz Pz Oz Iz".split())
+    plain = prepare(to_signal(raw), BY_NAME["eegpt"])
+    dropped = {use.sources[0]: use.reason for use in plain.plan.uses if use.action == "dropped"}
+    assert dropped == dict.fromkeys(("AFz", "TP9", "TP10", "Iz"), "not among the recipe's 62 electrodes")
+    text = "".join(line for line in BY_NAME["eegpt"].to_toml().splitlines(True) if not line.startswith("names = "))
+    every = prepare(to_signal(raw), Recipe.from_toml(text))
+    assert every.ch_names == tuple(raw.ch_names)
+    packed = model(fields={"interpolation": "name_match"}).inputs(every)
+    assert packed["matrix"].shape[1:] == (62, 9)
+    assert packed["matrix"][0, VOCABULARY.index("TP7"), 3] != 0  # next to TP9
