@@ -442,3 +442,67 @@ def test_verify_of_a_file_names_the_command_that_takes_one(run, base):
     code, _, err = run("verify", base)
     assert code == 2
     assert "eegora verify MODEL --checkpoint" in one_line(err)
+
+
+def test_several_recordings_go_into_a_folder_and_one_that_is_refused_does_not_stop_them(run, recording, tmp_path):
+    from pathlib import Path
+
+    cases = Path(__file__).parent / "data" / "recordings" / "cases"
+    files = [recording, cases / "ok4.edf", cases / "tuh_ref.edf", cases / "trunc_header.edf"]
+    options = ("--model", "luna-base", "--untrained", "-o", tmp_path / "out")
+    code, out, err = run("embed", *files, *options)
+    assert code == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "rec_raw_luna-base.parquet",
+        "tuh_ref_luna-base.parquet",
+    ]
+    refused = [line for line in err.splitlines() if line.startswith("eegora: ")]
+    assert [line.split(": ")[1] for line in refused] == ["ok4.edf", "trunc_header.edf"]
+    assert out.splitlines()[-1] == f"2 of 4 recordings embedded into {tmp_path / 'out'}/; 2 refused"
+    assert run("embed", recording, "--model", "luna-base", "--untrained", "-o", tmp_path / "one.parquet")[0] == 0
+    one, other = pq.read_table(tmp_path / "one.parquet"), pq.read_table(tmp_path / "out" / "rec_raw_luna-base.parquet")
+    assert one.equals(other)
+    assert one.schema.metadata == other.schema.metadata
+    # What is there is not replaced, and what is refused leaves with 3 where everything can be understood.
+    code, _, err = run("embed", recording, cases / "ok4.edf", *options)
+    assert (code, "is there already" in err) == (2, True)
+    code, out, _ = run("embed", recording, cases / "ok4.edf", *options, "--overwrite", "--json")
+    assert code == 3
+    done, not_done = json.loads(out)["results"]
+    assert done["shape"] == {"window": 2, "feature": 256}
+    assert "lacks electrodes" in not_done["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-o", "all.parquet"), "all.parquet is one file, for 2 recordings"),
+        (("--model", "lunar"), "no model is called 'lunar'"),
+        (("--pooling", "all"), "--pooling all came"),
+    ],
+)
+def test_what_is_wrong_for_all_recordings_is_said_once(run, recording, tmp_path, words, says):
+    from shutil import copy
+
+    copy(recording, tmp_path / "b_raw.fif")
+    code, _, err = run("embed", recording, tmp_path / "b_raw.fif", "--model", "luna-base", "--untrained", *words)
+    assert code == 2
+    assert says in one_line(err)
+    (tmp_path / "twin").mkdir()
+    copy(recording, tmp_path / "twin" / "b_raw.fif")
+    files = (tmp_path / "b_raw.fif", tmp_path / "twin" / "b_raw.fif")
+    code, _, err = run("embed", *files, "--model", "luna-base", "--untrained")
+    assert (code, "several recordings are called b_raw" in one_line(err)) == (2, True)
+
+
+def test_several_recordings_with_several_models_and_charts(run, recording, tmp_path):
+    from shutil import copy
+
+    copy(recording, tmp_path / "b_raw.fif")
+    files, out = (recording, tmp_path / "b_raw.fif"), tmp_path / "out"
+    code, said, _ = run("embed", *files, "--model", "luna-base,eeg-dino-small", "--untrained", "-o", out)
+    assert (code, said.splitlines()[-1]) == (0, f"2 of 2 recordings embedded into {out}/; 0 refused")
+    assert pq.read_table(out / "b_raw_2models.parquet").num_rows == 2
+    charts = tmp_path / "charts"
+    assert run("embed", *files, "-m", "luna-base", "--untrained", "-o", out, "--figures", charts)[0] == 0
+    assert {path.name for path in charts.iterdir()} == {"rec_raw", "b_raw"}

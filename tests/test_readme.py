@@ -85,20 +85,22 @@ def test_a_block_runs(block, desk):
 
 
 def test_the_guide_leads_from_a_folder_to_scikit_learn(desk, tmp_path):
-    """The loop over a folder and the lines that read its files, as they stand; one recording is broken."""
+    """The command over a folder and the lines that read its files, as they stand; one recording is broken."""
     _, environment = desk
-    loop, lines = (
+    walk, lines = (
         re.search(rf"```{kind}\n({start}.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.S)[1]
-        for kind, start in (("bash", "for file"), ("python", "from pathlib"))
+        for kind, start in (("bash", "eegora embed recordings/"), ("python", "from pathlib"))
     )
     (tmp_path / "recordings").mkdir()
     for i in (0, 1, 4, 5):
         synthetic_raw(11, i).export(tmp_path / "recordings" / f"sub-{i:02d}.edf", verbose="ERROR")
     (tmp_path / "recordings" / "sub-03.edf").write_bytes(b"0       ")
     options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "check": False}
-    walked = subprocess.run(["bash", "-c", loop], **options)
+    walked = subprocess.run(["bash", "-c", walk], **options)
+    assert walked.returncode == 2
     assert walked.stderr.count("[bad_header]") == 1, walked.stderr
-    assert sorted(path.stem for path in (tmp_path / "vectors").iterdir()) == ["sub-00", "sub-01", "sub-04", "sub-05"]
+    stems = sorted(path.stem for path in (tmp_path / "vectors").iterdir())
+    assert stems == [f"sub-{i:02d}_luna-base" for i in (0, 1, 4, 5)]
     probed = subprocess.run([sys.executable, "-W", "ignore", "-c", lines], **options)
     assert probed.returncode == 0, probed.stderr
     assert len(probed.stdout.strip("[ ]\n").split()) == 3, "one score per fold"

@@ -73,6 +73,11 @@ class ChannelPlan:
                 old.append(replace(use, action="dropped", row=None, reason=dropped))
         return ChannelPlan(new + tuple(old))
 
+    def lacking(self, names: Iterable[str]) -> ChannelPlan:
+        """Return a plan that lists also what the recipe names, the recording lacks and the model does without."""
+        absent = (ChannelUse("missing", None, (name,), "not in the recording") for name in names)
+        return ChannelPlan((*self.uses, *absent))
+
     def counts(self) -> dict[str, int]:
         """Return how many entries each action has, in a fixed order."""
         return {a: n for a in ORDER if (n := sum(use.action == a for use in self.uses))}

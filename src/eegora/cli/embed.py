@@ -1,11 +1,12 @@
-"""``eegora embed``: a recording in, vectors out."""
+"""``eegora embed``: recordings in, vectors out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +22,12 @@ from eegora.cli.options import (
     words,
 )
 from eegora.cli.session import Session, preparation, with_inputs
-from eegora.stream import Room
+
+if TYPE_CHECKING:
+    from eegora.tasks.embed import Written
+    from eegora.model import Model
+    from eegora.preparation import Preparation
+    from eegora.windows import Windows
 
 ENDINGS = (".parquet", ".safetensors", ".npz")
 ROOMY = ENDINGS
@@ -29,14 +35,37 @@ ROOMY = ENDINGS
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("embed", help="Embed a recording: one vector per window, or every token.")(expand(embed))
+    app.command("embed", help="Embed recordings: one vector per window, or every token.")(expand(embed))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was typed, for one recording as for several."""
+
+    names: tuple[str, ...]
+    recording: RecordingOptions
+    model: ModelOptions
+    pieces: RoomOptions
+    save_inputs: bool
+    pooling: str | None
+    every: float | None
+    figures: Path | None
+
+    def of(self, path: Path, *, several: bool) -> Wanted:
+        """Return the same for one of the recordings; each of several has charts of its own."""
+        figures = self.figures / path.stem if self.figures is not None and several else self.figures
+        return replace(self, recording=replace(self.recording, recording=path), figures=figures)
 
 
 def embed(
-    recording: RecordingOptions,
+    recordings: RecordingOptions,
     model: ModelOptions,
     output: OutputOptions,
     pieces: RoomOptions,
+    recording: Annotated[
+        list[Path],
+        typer.Argument(metavar="RECORDING...", help="Files that MNE reads, or CSV; of several, -o is a folder."),
+    ],
     save_inputs: SaveInputs = False,
     pooling: Annotated[
         str | None, typer.Option(help="How tables get one vector per window; default: the model's first.")
@@ -47,80 +76,122 @@ def embed(
     ] = None,
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw charts of the embeddings there.")] = None,
 ) -> None:
-    """Embed a recording."""
+    """Embed a recording, or several, each into a file of its own."""
+    names = words([model_name(model.model, "embed")])
+    wanted = Wanted(names, recordings, model, pieces, save_inputs, pooling, every, figures)
+    if len(recording) > 1:
+        return _several(wanted, recording, output)
+    session = Session(output)
+    session.done(*_one(session, wanted.of(recording[0], several=False), {}))
+
+
+def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) -> None:
+    """Embed recordings one after the other with one model; leave with the code of the worst that was refused."""
+    from eegora.errors import EegoraError, UsageError
+
+    folder = output.out or Path()
+    if folder.is_file() or folder.suffix.lower() in ENDINGS:
+        raise UsageError("bad_output", f"{folder} is one file, for {len(recordings)} recordings", hint="-o FOLDER")
+    stems = [path.stem for path in recordings]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None:
+        raise UsageError("bad_output", f"several recordings are called {twice}: one file would replace the other")
+    label = wanted.names[0] if len(wanted.names) == 1 else f"{len(wanted.names)}models"
+    session, first = Session(output), wanted.of(recordings[0], several=True).recording
+    for name in wanted.names:
+        session.foresee(name, wanted.model, first, folder / "x.parquet", wanted.pooling)
+    ready = {name: session.load(name, wanted.model, "embed") for name in wanted.names}
+    records: list[dict[str, Any]] = []
+    codes = [0]
+    for path in recordings:
+        one = Session(replace(output, out=folder / f"{path.stem}_{label}.parquet"))
+        try:
+            record, line = _one(one, wanted.of(path, several=True), ready)
+        except EegoraError as error:
+            codes.append(error.exit_code)
+            record, line = {"recording": str(path), "error": str(error)}, ""
+            sys.stderr.write(f"eegora: {path.name}: {error}\n")
+        records.append(record)
+        if line and not output.as_json and not output.quiet:
+            sys.stdout.write(line + "\n")
+    n_done = len(recordings) - (len(codes) - 1)
+    told = f"{n_done} of {len(recordings)} recordings embedded into {folder}/; {len(codes) - 1} refused"
+    session.done({"task": "embed", "results": records}, told)
+    if max(codes):
+        raise typer.Exit(2 if 2 in codes else max(codes))
+
+
+def _one(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> tuple[dict[str, Any], str]:
+    """Embed one recording; return what was done, as a record and in one line."""
+    if len(wanted.names) > 1:
+        return _aligned(session, wanted, loaded)
+    (name,), output, recording = wanted.names, session.output, wanted.recording
+    source, pooling = recording.recording, wanted.pooling
+    path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY, wanted.save_inputs)
+    session.foresee(name, wanted.model, recording, path, pooling)
+    room = wanted.pieces.room(way_back=path.suffix.lower() != ".parquet")
+    signal, _ = session.read_any(recording, room)
+    ready = loaded.get(name) or session.load(name, wanted.model, "embed")
+    windows, how = session.prepare(ready, signal, recording, "embed", every=wanted.every, room=room)
+    done = _written(session, wanted, ready, windows, how, path)
+    session.say_notes(windows, ready)
+    shape = dict(zip(done.axes, done.shape, strict=True))
+    record = {
+        "output": str(path),
+        "task": "embed",
+        "shape": shape,
+        "pooling": done.pooling,
+        "seconds_per_window": windows.seconds,
+        "untrained": ready.untrained,
+        "channels": windows.plan.to_dicts(),
+        "notes": list(done.provenance.notes),
+        "timings": session.timings,
+    }
+    axes = f"{' × '.join(shape)}{f', pooling {done.pooling}' if done.pooling else ''}"
+    told = f"{path}: {' × '.join(map(str, shape.values()))} ({axes}); channels: {windows.plan}"
+    return record, told + ("; UNTRAINED" if ready.untrained else "")
+
+
+def _written(session: Session, wanted: Wanted, ready: Model, windows: Windows, how: Preparation, path: Path) -> Written:
+    """Run the network and save what it gives, and charts of it if they are wanted."""
     from eegora.tasks.embed import Written
 
-    session = Session(output)
-    names = words([model_name(model.model, "embed")])
-    if len(names) > 1:
-        return _aligned(session, names, recording, model, every, save_inputs, pieces.room())
-    (name,) = names
-    source = recording.recording
-    path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY, save_inputs)
-    session.foresee(name, model, recording, path, pooling)
-    room = pieces.room(way_back=path.suffix.lower() != ".parquet")
-    signal, _ = session.read_any(recording, room)
-    ready = session.load(name, model, "embed")
-    windows, how = session.prepare(ready, signal, recording, "embed", every=every, room=room)
+    pooling, figures = wanted.pooling, wanted.figures
     with session.phase("run the network and save"), session.progress("embedding") as progress:
-        pace: dict[str, Any] = {"batch_size": model.batch_size, "progress": progress}
-        if figures is None and not save_inputs:
-            done = ready.embed_to(windows, path, how, pooling=pooling, **pace)
-        else:
-            how = how.reading(ready.spec.poolings[pooling]) if pooling is not None else how
-            result = with_inputs(ready.embed(windows, how, **pace), ready, windows, how, save_inputs)
-            result = result.pool(pooling) if pooling is not None else result
-            kept = result.pool() if path.suffix.lower() == ".parquet" else result
-            done = Written(result.save(path), kept.axes, kept.data.shape, kept.pooling, result.provenance)
+        pace: dict[str, Any] = {"batch_size": wanted.model.batch_size, "progress": progress}
+        if figures is None and not wanted.save_inputs:
+            return ready.embed_to(windows, path, how, pooling=pooling, **pace)
+        how = how.reading(ready.spec.poolings[pooling]) if pooling is not None else how
+        result = with_inputs(ready.embed(windows, how, **pace), ready, windows, how, wanted.save_inputs)
+        result = result.pool(pooling) if pooling is not None else result
+        kept = result.pool() if path.suffix.lower() == ".parquet" else result
+        done = Written(result.save(path), kept.axes, kept.data.shape, kept.pooling, result.provenance)
     if figures is not None:
         from eegora.report.figures import embed_figures
 
         embed_figures(figures, result, session.timings)
-    session.say_notes(windows, ready)
-    shape = dict(zip(done.axes, done.shape, strict=True))
-    session.done(
-        {
-            "output": str(path),
-            "task": "embed",
-            "shape": shape,
-            "pooling": done.pooling,
-            "seconds_per_window": windows.seconds,
-            "untrained": ready.untrained,
-            "channels": windows.plan.to_dicts(),
-            "notes": list(done.provenance.notes),
-            "timings": session.timings,
-        },
-        f"{path}: {' × '.join(map(str, shape.values()))} ({' × '.join(shape)}{f', pooling {done.pooling}' if done.pooling else ''});"
-        f" channels: {windows.plan}" + ("; UNTRAINED" if ready.untrained else ""),
-    )
+    return done
 
 
-def _aligned(
-    session: Session,
-    names: Sequence[str],
-    recording: RecordingOptions,
-    options: ModelOptions,
-    every: float | None,
-    save_inputs: bool,
-    room: Room,
-) -> None:
+def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> tuple[dict[str, Any], str]:
     """Embed with several models on a common grid of starts: one table, a row per model and start."""
     from eegora.errors import UsageError
     from eegora.results.aligned import save_aligned
 
+    names, recording, options = wanted.names, wanted.recording, wanted.model
     if options.checkpoint is not None:
         raise UsageError("bad_options", "--checkpoint goes with one model", hint="one --model")
-    source = recording.recording
+    source, room = recording.recording, wanted.pieces.room()
     path = output_path(
-        session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",), (), save_inputs
+        session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",), (), wanted.save_inputs
     )
     for name in names:
         session.foresee(name, options, recording, path)
     signal, _ = session.read_any(recording, room)
-    models = [session.load(name, options, "embed") for name in names]
+    models = [loaded.get(name) or session.load(name, options, "embed") for name in names]
     how = replace(preparation(recording), room=room)
     longest = max(model.window_seconds(how) for model in models)
-    how = replace(how, every=every or longest)
+    how = replace(how, every=wanted.every or longest)
     results = []
     for model in models:
         name = f"{model.spec.name}-{model.variant}"
@@ -136,4 +207,4 @@ def _aligned(
         "rows": {f"{r.provenance.model}-{r.provenance.variant}": len(r) for r in results},
         "timings": session.timings,
     }
-    session.done(record, f"{path}: a row per model and start, every {how.every:g} s; {record['rows']}")
+    return record, f"{path}: a row per model and start, every {how.every:g} s; {record['rows']}"

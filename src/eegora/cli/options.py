@@ -176,7 +176,8 @@ def expand(
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, list[str]] = {}
     parameters: list[Parameter] = []
-    own = {name for name, kind in hints.items() if not is_dataclass(kind)}  # a command may spell a shared option anew
+    # A command may spell a shared option anew; one that must be given is then still the group's.
+    own = {name for name, kind in hints.items() if not is_dataclass(kind)}
     for parameter in signature(function).parameters.values():
         kind = hints[parameter.name]
         if not is_dataclass(kind):
@@ -193,7 +194,10 @@ def expand(
 
     @functools.wraps(function)
     def call(**given: Any) -> None:
-        made = {name: hints[name](**{field: given.pop(field) for field in shown}) for name, shown in groups.items()}
+        made = {}
+        for name, shown in groups.items():
+            asked = {f.name: given[f.name] for f in fields(hints[name]) if f.name in own and f.default is MISSING}
+            made[name] = hints[name](**{field: given.pop(field) for field in shown}, **asked)
         function(**made, **given)
 
     # typer asks both; wraps() would show it the group parameters.

@@ -246,14 +246,12 @@ def _pick_named(state: State, rows: list[int], names: tuple[str, ...], missing: 
     if lacking and missing == "refuse":
         raise _missing(state, f"electrodes {', '.join(lacking)}", tuple(p for p in POLICIES if p != "refuse"))
     kept = [name for name in names if found[name] is not None]
-    picked = _rows(
-        state, [i for i in found.values() if i is not None], kept, f"not among the recipe's {len(names)} electrodes"
-    )
+    dropped = f"not among the recipe's {len(names)} electrodes"
+    picked = _rows(state, [i for i in found.values() if i is not None], kept, dropped)
     if not lacking or missing == "any":
         return picked
     if missing == "skip":
-        absent = tuple(ChannelUse("missing", None, (name,), "not in the recording") for name in lacking)
-        picked = replace(picked, plan=ChannelPlan(picked.plan.uses + absent))
+        picked = replace(picked, plan=picked.plan.lacking(lacking))
         return noted(picked, f"{len(lacking)} of {len(names)} electrodes are missing: {', '.join(lacking)}")
     return _filled(state, picked, rows, names, missing)
 
