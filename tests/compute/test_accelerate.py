@@ -19,7 +19,7 @@ CPU = Device("cpu", "float32", "test")
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_answers_the_same(model, monkeypatch):
     """Every linear map packed and every attention by exponentials, however small."""
-    monkeypatch.setattr(prepacked, "choose", lambda: prepacked.Choice(True, True, True))
+    monkeypatch.setattr(prepacked, "choose", lambda: prepacked.Choice(True, True, True, True))
     monkeypatch.setattr(prepacked, "SMALL", 0)
     monkeypatch.setattr(exponentials, "LONG", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)

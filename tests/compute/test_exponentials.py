@@ -84,6 +84,12 @@ def test_only_where_it_is_allowed_and_suits(one_thread, monkeypatch):
             assert suits(*heads(n_batch=256, n=8)[:2])
             assert not suits(*heads(n_batch=256, n=9)[:2])
             assert not suits(*heads(n=exponentials.LONGEST + 1)[:2])
+            with allowed(long=False):
+                assert not suits(q, k)
+                assert suits(*heads(n_batch=256, n=8)[:2])
+            with allowed(tiny=False):
+                assert suits(q, k)
+                assert not suits(*heads(n_batch=256, n=8)[:2])
             with torch.enable_grad():
                 assert not suits(q, k)
             monkeypatch.setattr(torch, "get_num_threads", lambda: 2)

@@ -12,7 +12,7 @@ from eegora.compute import prepacked
 from eegora.compute.prepacked import Choice, PrepackedLinear, choose, prepack
 from eegora.layers.linear import linear_gelu
 
-ALWAYS = Choice(True, True, True)
+ALWAYS = Choice(True, True, True, True)
 
 
 @pytest.fixture
@@ -150,7 +150,9 @@ def test_a_wrong_product_is_not_trusted(monkeypatch):
 
 def test_a_wrong_attention_is_not_trusted(monkeypatch):
     monkeypatch.setattr(prepacked, "attend", lambda q, k, v: q.new_zeros(len(q), q.shape[2], q.shape[1] * q.shape[3]))
-    assert not prepacked.measure().attention
+    found = prepacked.measure()
+    assert not found.long
+    assert not found.tiny
 
 
 def test_a_torch_without_the_operations_stays_plain(monkeypatch):
@@ -167,7 +169,7 @@ def test_the_choice_is_made_once(tmp_path, monkeypatch):
     assert choose(tmp_path) == choose(tmp_path) == Choice(True, False)
     assert len(calls) == 1
     (path,) = tmp_path.iterdir()
-    assert json.loads(path.read_text()) == {"plain": True, "gelu": False, "attention": False}
+    assert json.loads(path.read_text()) == {"plain": True, "gelu": False, "long": False, "tiny": False}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"plain": 3, "gelu": true}', '{"other": true}', "\x00"])
@@ -177,7 +179,7 @@ def test_a_broken_cache_is_ignored_and_written_anew(tmp_path, monkeypatch, text)
     (path,) = tmp_path.iterdir()
     path.write_text(text)
     assert choose(tmp_path) == ALWAYS
-    assert json.loads(path.read_text()) == {"plain": True, "gelu": True, "attention": True}
+    assert json.loads(path.read_text()) == {"plain": True, "gelu": True, "long": True, "tiny": True}
 
 
 def test_another_number_of_threads_is_another_choice(tmp_path, monkeypatch):

@@ -43,8 +43,10 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
 
         choice = prepacked.choose()
         prepacked.prepack(network, choice)
-        if choice.attention:
-            return {name: _with_exponentials(function) for name, function in functions.items()}
+        if choice.long or choice.tiny:
+            return {
+                name: _with_exponentials(function, choice.long, choice.tiny) for name, function in functions.items()
+            }
     if device.name.startswith("cuda"):
         from eegora.compute.fastest import choose_linears
         from eegora.compute.graphs import Graphs
@@ -56,11 +58,11 @@ def accelerate(network: torch.nn.Module, device: Device, functions: Mapping[str,
     return dict(functions)
 
 
-def _with_exponentials(function: Function) -> Function:
+def _with_exponentials(function: Function, long: bool, tiny: bool) -> Function:
     from eegora.compute.exponentials import allowed
 
     def run(network: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        with allowed():
+        with allowed(long, tiny):
             return function(network, inputs)
 
     return run

@@ -21,13 +21,13 @@ PORTION = 2**19  # scores at a time: they stay in the cache from one step to the
 LEAST, MOST = 2.0**-60, 2.0**90  # of a row's sum: in between nothing that counts has under- or overflowed
 LONG = 64  # tokens; below, tiles are whole sequences and nothing is gained,
 TINY, MANY = 8, 512  # but for very short ones, if there are many of them (sequences times heads)
-_allowed: ContextVar[bool] = ContextVar("allowed", default=False)
+_allowed: ContextVar[tuple[bool, bool]] = ContextVar("allowed", default=(False, False))
 
 
 @contextmanager
-def allowed() -> Iterator[None]:
-    """Let layers attend this way where it suits; for machines where it was found to be faster."""
-    before = _allowed.set(True)
+def allowed(long: bool = True, tiny: bool = True) -> Iterator[None]:
+    """Let layers attend this way to long or tiny sequences; for machines where it was found to be faster there."""
+    before = _allowed.set((long, tiny))
     try:
         yield
     finally:
@@ -36,11 +36,12 @@ def allowed() -> Iterator[None]:
 
 def suits(q: Tensor, k: Tensor) -> bool:
     """Say whether attention of these queries to these keys, each (batch, head, tokens, features), is to run this way."""
-    if not _allowed.get() or q.dtype != torch.float32 or q.is_cuda or torch.is_grad_enabled():
+    long, tiny = _allowed.get()
+    if not (long or tiny) or q.dtype != torch.float32 or q.is_cuda or torch.is_grad_enabled():
         return False
     n_batch, n_heads, n, _ = q.shape
     longest = max(n, k.shape[2])
-    suited = LONG <= longest <= LONGEST or (longest <= TINY and n_batch * n_heads >= MANY)
+    suited = (long and LONG <= longest <= LONGEST) or (tiny and longest <= TINY and n_batch * n_heads >= MANY)
     return suited and torch.get_num_threads() == 1
 
 

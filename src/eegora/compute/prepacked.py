@@ -29,6 +29,7 @@ from eegora.whole import write_whole
 Way = Callable[[], Tensor]
 Pair = tuple[Way, Way]
 Clock = Callable[[], float]
+Shapes = tuple[tuple[int, int, int, int], ...]
 
 NOTHING = (0, 0)  # no matrix has been packed
 ROWS = 4096  # what the packed order is chosen for; measured to serve all numbers of rows equally well
@@ -36,7 +37,7 @@ SMALL = 500_000  # multiplications below which calling costs more than packing s
 # Rows, inputs, outputs of the products that are timed: one window's tokens to a batch's, narrow to wide.
 TRIALS = ((32, 256, 256), (32, 256, 768), (128, 256, 512), (256, 512, 1024))
 # Sequences, heads, tokens, features of the attentions that are timed.
-SEQUENCES = ((1, 8, 192, 25), (1, 8, 192, 64), (256, 2, 4, 32))
+LONG, TINY = ((1, 8, 192, 25), (1, 8, 192, 64)), ((256, 2, 4, 32),)
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # NumPy's library reads them
 REPEATS = 7
 WORTH = 0.98  # a mean gain below this is noise: plain torch stays
@@ -52,13 +53,14 @@ class Choice:
         A linear map alone.
     gelu : bool
         A linear map with GELU.
-    attention : bool
-        Short sequences' attention by `exponentials`, on one thread.
+    long, tiny : bool
+        Attention by `exponentials` to sequences that are long or tiny there, on one thread.
     """
 
     plain: bool = False
     gelu: bool = False
-    attention: bool = False
+    long: bool = False
+    tiny: bool = False
 
 
 class PrepackedLinear(nn.Linear):
@@ -187,7 +189,7 @@ def measure(clock: Clock | None = None) -> Choice:
         with torch.inference_mode():
             pairs = [_ways(*shape) for shape in TRIALS]
             plain, gelu = (_wins([pair[kind] for pair in pairs], clock) for kind in (0, 1))
-            return Choice(plain, gelu, _attention_wins(clock))
+            return Choice(plain, gelu, *(_attention_wins(shapes, clock) for shapes in (LONG, TINY)))
     except (RuntimeError, AttributeError, TypeError):
         return Choice()  # this build of torch has no such operation, or another one
 
@@ -205,12 +207,12 @@ def _ways(rows: int, n_in: int, n_out: int) -> tuple[Pair, Pair]:
     )
 
 
-def _attention_wins(clock: Clock) -> bool:
-    """Say whether `exponentials` is the faster way on one thread."""
+def _attention_wins(shapes: Shapes, clock: Clock) -> bool:
+    """Say whether `exponentials` is the faster way to attend on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _wins([_attentions(*shape) for shape in SEQUENCES], clock)
+        return _wins([_attentions(*shape) for shape in shapes], clock)
     finally:
         torch.set_num_threads(before)
 
@@ -260,7 +262,7 @@ def _machine() -> str:
     except OSError:
         words = [platform.processor()]
     threads = [str(torch.get_num_threads()), *(str(os.environ.get(name)) for name in BLAS_THREADS)]
-    facts = [*words, platform.machine(), torch.__version__, np.__version__, *threads, repr((TRIALS, SEQUENCES))]
+    facts = [*words, platform.machine(), torch.__version__, np.__version__, *threads, repr((TRIALS, LONG, TINY))]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
