@@ -211,6 +211,13 @@ def _followed(keys: Iterable[str], renames: Sequence[Rename]) -> dict[str, tuple
     return out
 
 
+def take_over(tensors: Mapping[str, torch.Tensor], old: str, out: dict[str, torch.Tensor], new: str) -> None:
+    """Take a module's tensors over, `old.…` as `new.…` of `out`."""
+    for key in tensors:
+        if key.startswith(f"{old}."):
+            out[f"{new}{key[len(old) :]}"] = tensors[key]
+
+
 def _extremes(tensor: torch.Tensor) -> tuple[float, float]:
     """Return the lowest and highest value: they carry NaN, and need no second array as large as the tensor."""
     low, high = tensor.aminmax() if tensor.numel() else (tensor.new_zeros(()), tensor.new_ones(()))

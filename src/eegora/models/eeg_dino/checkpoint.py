@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from eegora.checkpoints.rename import Rename
+from eegora.checkpoints.rename import Rename, take_over
 from eegora.errors import CheckpointError, UsageError
 from eegora.models.eeg_dino.network import EegDino
 from eegora.spec import Config, Layout, Shapes, Stored, Tensors
@@ -283,8 +283,8 @@ def fold(tensors: Stored, config: Config) -> Tensors:
     given = plain(tensors)
     embedding = "patch_embedding"
     out: Tensors = {"global_tokens": given["global_tokens"]}
-    _copy(given, f"{embedding}.proj_in", out, "embedding.temporal")
-    _copy(given, f"{embedding}.spectral_proj.0", out, "embedding.spectral")
+    take_over(given, f"{embedding}.proj_in", out, "embedding.temporal")
+    take_over(given, f"{embedding}.spectral_proj.0", out, "embedding.spectral")
     table, bias = (given[f"{embedding}.channel_embedding.{kind}"].double() for kind in ("weight", "bias"))
     out["embedding.channel.weight"] = table.T.contiguous() + bias  # a one-hot vector only picks a column
     out["embedding.taps"] = given[f"{embedding}.time_encoding.0.weight"].flatten(1).T.contiguous()
@@ -292,24 +292,17 @@ def fold(tensors: Stored, config: Config) -> Tensors:
     for i in range(config["n_layer"]):
         old, new = f"encoder_layers.{i}", f"blocks.{i}"
         for part in ("norm1", "norm2", "mlp"):
-            _copy(given, f"{old}.{part}", out, f"{new}.{part}")
+            take_over(given, f"{old}.{part}", out, f"{new}.{part}")
         q_bias, v_bias = (given[f"{old}.attn.{kind}_bias"] for kind in "qv")
         out[f"{new}.attention.qkv.weight"] = given[f"{old}.attn.qkv.weight"]
         out[f"{new}.attention.qkv.bias"] = torch.cat([q_bias, torch.zeros_like(q_bias), v_bias])
-        _copy(given, f"{old}.attn.proj", out, f"{new}.attention.out")
+        take_over(given, f"{old}.attn.proj", out, f"{new}.attention.out")
     if config["n_classes"]:
-        _copy(given, "final_layer.token_proj.0", out, "head.token")
-        _copy(given, "final_layer.time_proj.0", out, "head.time")
+        take_over(given, "final_layer.token_proj.0", out, "head.token")
+        take_over(given, "final_layer.time_proj.0", out, "head.time")
         for i in range(3):
-            _copy(given, f"final_layer.classifier.{3 * i}", out, f"head.layers.{i}")
+            take_over(given, f"final_layer.classifier.{3 * i}", out, f"head.layers.{i}")
     return out
-
-
-def _copy(tensors: Stored, old: str, out: Tensors, new: str) -> None:
-    """Take a module's tensors over under another name."""
-    for key in tensors:
-        if key.startswith(f"{old}."):
-            out[f"{new}{key[len(old) :]}"] = tensors[key]
 
 
 def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:

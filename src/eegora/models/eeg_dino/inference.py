@@ -199,16 +199,12 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
     """Return every stage of spec section 12 under its name there; ``output`` is the answer of the task."""
     dino = cast(EegDino, network)
     stages: Tensors = {}
-
-    def note(name: str, value: Tensor) -> None:
-        stages[name] = value
-
-    tokens = dino.encode(inputs["x"], inputs["slots"], note=note)
+    tokens = dino.encode(inputs["x"], inputs["slots"], note=stages.__setitem__)
     features = tokens[:, dino.n_global :]
     stages |= {"features": features, "cls_token": tokens[:, : dino.n_global].mean(1), "pooled": features.mean(1)}
     stages["output"] = tokens
     if task == "classify" and dino.head is not None:
-        stages["logits"] = stages["output"] = dino.head(features, inputs["x"].shape[1], note)
+        stages["logits"] = stages["output"] = dino.head(features, inputs["x"].shape[1], stages.__setitem__)
     return stages
 
 

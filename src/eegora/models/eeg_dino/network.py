@@ -6,7 +6,7 @@ Symbols as in the spec: B batch, C channels, P patches of a channel, N = C·P (c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -16,15 +16,10 @@ from torch.nn import functional as F
 
 from eegora.layers.attention import self_attention
 from eegora.layers.linear import linear_gelu
-
-Note = Callable[[str, Tensor], None]
+from eegora.layers.trace import Note, ignore, within
 
 STRIDE = 25  # samples between two positions of the first convolution: an eighth of a second at 200 Hz
 STAGES = tuple(f"{layer}{i}" for i in (1, 2, 3) for layer in ("conv", "gn", "gelu"))
-
-
-def ignore(name: str, value: Tensor) -> None:
-    """Keep no stage: what a run without a trace does."""
 
 
 class PatchEmbedding(nn.Module):
@@ -213,7 +208,7 @@ class EegDino(nn.Module):
                 tokens = self.with_global(tokens)
             last = i + 1 == len(self.blocks)
             n_read = self.n_global if only_global and last and i >= self.global_after else None
-            tokens = block(tokens, n_read, _within(note, i))
+            tokens = block(tokens, n_read, within(note, f"layer{i}."))
         if self.global_after == len(self.blocks):
             tokens = self.with_global(tokens)
         return tokens[:, : self.n_global] if only_global else tokens
@@ -221,14 +216,3 @@ class EegDino(nn.Module):
     def with_global(self, tokens: Tensor) -> Tensor:
         """Put the global tokens before the others."""
         return torch.cat([self.global_tokens.expand(len(tokens), -1, -1), tokens], dim=1)
-
-
-def _within(note: Note, layer: int) -> Note:
-    """Put the layer's number before the names of a block's stages."""
-    if note is ignore:
-        return ignore
-
-    def noted(name: str, value: Tensor) -> None:
-        note(f"layer{layer}.{name}", value)
-
-    return noted

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eegora.models.eegpt.network import Note, TimeTransformer, ignore, time_positions
+from eegora.layers.trace import Note, ignore
+from eegora.models.eegpt.network import TimeTransformer, time_positions
 
 SLEEP_HEADS = 4
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eegora.errors import ChannelError, RecordingError, UsageError
+from eegora.layers.trace import Note, ignore
 from eegora.models.eegpt import checkpoint, folds
 from eegora.models.eegpt.heads import TimeTail
-from eegora.models.eegpt.network import Eegpt, Note, ignore, patches_of
+from eegora.models.eegpt.network import Eegpt, patches_of
 from eegora.models.eegpt.settings import n_patches_of_head, own_input, settings, stem_of
 from eegora.models.eegpt.spec import VOCABULARY
 from eegora.recordings.channels import alias, nearest_names, parse_label
@@ -382,21 +383,18 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
     eegpt = cast(Eegpt, network)
     stages: Tensors = {}
 
-    def note(name: str, value: Tensor) -> None:
-        stages[name] = value
-
     if task == "reconstruct":
         mask_x, mask_y = (inputs[key][0] if key in inputs else None for key in ("mask_x", "mask_y"))
         if mask_x is None or mask_y is None:
             mask_x, mask_y = _every_other(eegpt.patches(inputs["x"]).shape[1], inputs["ids"])
         return masked_reconstruction(eegpt, inputs["x"], inputs["ids"], mask_x, mask_y)
-    z = encode(eegpt, {name: value for name, value in inputs.items() if name != "place"}, note)
+    z = encode(eegpt, {name: value for name, value in inputs.items() if name != "place"}, stages.__setitem__)
     stages |= pooled(z)
     n_tokens, n_batch = z.shape[2], len(z)
     streams = [stages[f"block{i}"][:, -n_tokens:].unflatten(0, (n_batch, -1)) for i in range(len(eegpt.encoder.blocks))]
     stages["summary_stream"] = torch.stack(streams)
     if task == "classify" and eegpt.head is not None:
-        stages["logits"] = logits(eegpt, z, note)
+        stages["logits"] = logits(eegpt, z, stages.__setitem__)
     return stages
 
 

@@ -6,7 +6,7 @@ Symbols as in the spec: B windows, C channels, N patches of P samples, D width, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -15,19 +15,10 @@ from torch.nn import functional as F
 
 from eegora.layers.attention import attention
 from eegora.layers.linear import linear_gelu
+from eegora.layers.trace import Note, ignore, within
 
-Note = Callable[[str, Tensor], None]
 Rotary = tuple[Tensor, Tensor]
 EPS = 1e-6
-
-
-def ignore(name: str, value: Tensor) -> None:
-    """Keep no stage: what a run without a trace does."""
-
-
-def within(note: Note, prefix: str) -> Note:
-    """Return a `note` that puts a prefix before each name."""
-    return note if note is ignore else lambda name, value: note(prefix + name, value)
 
 
 def patches_of(x: Tensor, patch: int, stride: int, tail: str) -> Tensor:

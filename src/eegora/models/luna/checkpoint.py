@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eegora.checkpoints.rename import Rename
+from eegora.checkpoints.rename import Rename, take_over
 from eegora.errors import CheckpointError
 from eegora.models.luna.network import Luna, hidden_width, theta
 from eegora.models.luna.spec import VOCABULARY
@@ -191,30 +191,23 @@ def fold(tensors: Stored, config: Config) -> Tensors:
     out: Tensors = {"mask_token": tensors["mask_token"].flatten()}
     n_heads = config["num_heads"]
     _patch_cnn(tensors, config["patch_size"], out)
-    _copy(tensors, "freq_embed.frequency_to_embed", out, "frequency")
-    _copy(tensors, "channel_location_embedder.0", out, "location")
+    take_over(tensors, "freq_embed.frequency_to_embed", out, "frequency")
+    take_over(tensors, "channel_location_embedder.0", out, "location")
     _channel_unification(tensors, n_heads, out)
     for i in range(config["depth"]):
         old, new = f"blocks.{i}", f"blocks.{i}"
         for part in ("norm1", "norm2", "mlp"):
-            _copy(tensors, f"{old}.{part}", out, f"{new}.{part}")
-        _copy(tensors, f"{old}.attn.proj", out, f"{new}.attention.out")
+            take_over(tensors, f"{old}.{part}", out, f"{new}.{part}")
+        take_over(tensors, f"{old}.attn.proj", out, f"{new}.attention.out")
         order = _half_split(config["num_queries"] * n_heads, config["embed_dim"] // n_heads)
         for kind in ("weight", "bias"):
             out[f"{new}.attention.qkv.{kind}"] = tensors[f"{old}.attn.qkv_proj.{kind}"][order]
-    _copy(tensors, "norm", out, "norm")
+    take_over(tensors, "norm", out, "norm")
     if config.get("num_classes"):
         _classification(tensors, n_heads, out)
     else:
         _reconstruction(tensors, out)
     return out
-
-
-def _copy(tensors: Stored, old: str, out: Tensors, new: str) -> None:
-    """Take a module's tensors over under another name."""
-    for key in tensors:
-        if key.startswith(f"{old}."):
-            out[f"{new}{key[len(old) :]}"] = tensors[key]
 
 
 def _patch_cnn(tensors: Stored, patch: int, out: Tensors) -> None:
@@ -279,19 +272,19 @@ def _channel_unification(tensors: Stored, n_heads: int, out: Tensors) -> None:
     out["unify.score.weight"], out["unify.mix.weight"], out["unify.mix.bias"] = _constant_query(
         tensors, "cross_attn.cross_attention", query, n_heads, norms
     )
-    _copy(tensors, "cross_attn.ffn", out, "unify.ffn")
+    take_over(tensors, "cross_attn.ffn", out, "unify.ffn")
     for i in range(3):
         old, new = f"cross_attn.query_self_attn.layers.{i}", f"unify.layers.{i}"
         _encoder_attention(tensors, f"{old}.self_attn", out, f"{new}.attention")
-        _copy(tensors, f"{old}.linear1", out, f"{new}.mlp.fc1")
-        _copy(tensors, f"{old}.linear2", out, f"{new}.mlp.fc2")
-        _copy(tensors, f"{old}.norm1", out, f"{new}.norm1")
-        _copy(tensors, f"{old}.norm2", out, f"{new}.norm2")
+        take_over(tensors, f"{old}.linear1", out, f"{new}.mlp.fc1")
+        take_over(tensors, f"{old}.linear2", out, f"{new}.mlp.fc2")
+        take_over(tensors, f"{old}.norm1", out, f"{new}.norm1")
+        take_over(tensors, f"{old}.norm2", out, f"{new}.norm2")
 
 
 def _encoder_attention(tensors: Stored, old: str, out: Tensors, new: str) -> None:
     out[f"{new}.qkv.weight"], out[f"{new}.qkv.bias"] = tensors[f"{old}.in_proj_weight"], tensors[f"{old}.in_proj_bias"]
-    _copy(tensors, f"{old}.out_proj", out, f"{new}.out")
+    take_over(tensors, f"{old}.out_proj", out, f"{new}.out")
 
 
 def _half_split(n_heads: int, head: int) -> Tensor:
@@ -305,7 +298,7 @@ def _classification(tensors: Stored, n_heads: int, out: Tensors) -> None:
     out["classification.score.weight"], out["classification.mix.weight"], out["classification.mix.bias"] = (
         _constant_query(tensors, "classifier.decoder_attn", query, n_heads, {})
     )
-    _copy(tensors, "classifier.decoder_ffn", out, "classification.mlp")
+    take_over(tensors, "classifier.decoder_ffn", out, "classification.mlp")
 
 
 def _reconstruction(tensors: Stored, out: Tensors) -> None:
@@ -315,11 +308,11 @@ def _reconstruction(tensors: Stored, out: Tensors) -> None:
     for kind in ("weight", "bias"):
         packed = tensors[f"{old}.multihead_attn.in_proj_{kind}"]
         out[f"{new}.query.{kind}"], out[f"{new}.key_value.{kind}"] = packed[:width], packed[width:]
-    _copy(tensors, f"{old}.multihead_attn.out_proj", out, f"{new}.out")
-    _copy(tensors, f"{old}.linear1", out, f"{new}.mlp.fc1")
-    _copy(tensors, f"{old}.linear2", out, f"{new}.mlp.fc2")
+    take_over(tensors, f"{old}.multihead_attn.out_proj", out, f"{new}.out")
+    take_over(tensors, f"{old}.linear1", out, f"{new}.mlp.fc1")
+    take_over(tensors, f"{old}.linear2", out, f"{new}.mlp.fc2")
     for i in (1, 2, 3):
-        _copy(tensors, f"{old}.norm{i}", out, f"{new}.norm{i}")
-    _copy(tensors, "decoder_head.norm", out, f"{new}.norm")
-    _copy(tensors, "decoder_head.decoder_linear", out, f"{new}.to_samples")
+        take_over(tensors, f"{old}.norm{i}", out, f"{new}.norm{i}")
+    take_over(tensors, "decoder_head.norm", out, f"{new}.norm")
+    take_over(tensors, "decoder_head.decoder_linear", out, f"{new}.to_samples")
     out[f"{new}.names.weight"] = tensors["channel_emb.embeddings.weight"]

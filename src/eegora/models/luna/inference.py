@@ -132,15 +132,11 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
     """Return every stage of spec section 11 under its name there; ``output`` is the answer of the task."""
     luna = cast(Luna, network)
     stages: Tensors = {}
-
-    def note(name: str, value: Tensor) -> None:
-        stages[name] = value
-
-    latent, _, location = luna.encode(inputs["x"], inputs["position"], inputs.get("mask"), note)
+    latent, _, location = luna.encode(inputs["x"], inputs["position"], inputs.get("mask"), stages.__setitem__)
     if task == "classify" and luna.classification is not None:
-        stages["output"] = luna.classification(latent, note)
+        stages["output"] = luna.classification(latent, stages.__setitem__)
     elif task == "reconstruct" and luna.reconstruction is not None:
-        stages["output"] = luna.reconstruction(_memory(latent, location), location, inputs["names"], note)
+        stages["output"] = luna.reconstruction(_memory(latent, location), location, inputs["names"], stages.__setitem__)
     return stages
 
 

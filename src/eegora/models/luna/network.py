@@ -6,7 +6,7 @@ Symbols as in the spec: B batch, C channels, S patches per channel, P patch leng
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -18,12 +18,7 @@ from eegora.compute.device import widest_float
 from eegora.layers.attention import attention
 from eegora.layers.linear import linear_gelu
 from eegora.layers.moments import moments
-
-Note = Callable[[str, Tensor], None]
-
-
-def ignore(name: str, value: Tensor) -> None:
-    """Keep no stage: what a run without a trace does."""
+from eegora.layers.trace import Note, ignore
 
 
 def hidden_width(ratio: float, width: int) -> int:

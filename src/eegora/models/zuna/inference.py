@@ -6,7 +6,6 @@ devices, batches and records `eegora.model`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 
 from eegora.compute.device import widest_float
 from eegora.errors import ChannelError, RecordingError, UsageError
+from eegora.layers.trace import Note
 from eegora.models.zuna import checkpoint, repair, sampling
 from eegora.models.zuna.network import Decoder, Rotary, Zuna
 from eegora.models.zuna.sampling import noise, sample
@@ -239,7 +239,7 @@ def trace(network: nn.Module, inputs: Inputs, task: str) -> Tensors:
     return stages
 
 
-def _keeping(stages: Tensors, prefix: str, head: int) -> Callable[[str, Tensor], None]:
+def _keeping(stages: Tensors, prefix: str, head: int) -> Note:
     """Return a `note` that keeps the first window's stages, queries in the paper's order of features."""
 
     def note(name: str, value: Tensor) -> None:

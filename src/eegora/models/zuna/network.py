@@ -6,7 +6,7 @@ Symbols as in the spec: B batch, S tokens (32 samples of one channel each), D wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,21 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eegora.compute.device import widest_float
+from eegora.layers.trace import Note, ignore, within
 
-Note = Callable[[str, Tensor], None]
 Rotary = tuple[Tensor, Tensor]  # cosines (c, c) and sines (-s, s), each (B or 1, S, 1, head)
 Config = Mapping[str, Any]
 
 QK_EPS = 1e-5  # of the norms inside attention, whatever `norm_eps` says
-
-
-def ignore(name: str, value: Tensor) -> None:
-    """Keep no stage: what a run without a trace does."""
-
-
-def under(note: Note, prefix: str) -> Note:
-    """Return a `note` that puts a prefix before each name."""
-    return note if note is ignore else lambda name, value: note(prefix + name, value)
 
 
 def wide(x: Tensor) -> Tensor:
@@ -195,7 +186,7 @@ class Encoder(nn.Module):
         wanted = slice(0, None, 2) if note is ignore else slice(None)
         for i, layer in enumerate(self.layers):
             last = i == len(self.layers) - 1
-            h = layer(h, twice, wanted if last else slice(None), under(note, "layer0.") if i == 0 else ignore)
+            h = layer(h, twice, wanted if last else slice(None), within(note, "layer0.") if i == 0 else ignore)
             note(f"layer{i}", h)
         h = self.norm(h if note is ignore else h[:, 0::2])
         note("norm", h)
@@ -282,7 +273,7 @@ class Decoder(nn.Module):
         note("encoder_proj", y)
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
-            inner = under(note, "layer0.") if i == 0 else ignore
+            inner = within(note, "layer0.") if i == 0 else ignore
             own = gains[4 * i : 4 * i + 4]
             seen = rms(y, own[1], self.eps)
             inner("cross_y_norm", seen)
