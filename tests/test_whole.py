@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eegora.whole import write_whole
+from eegora.whole import as_text, write_whole
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -51,3 +51,8 @@ def test_the_name_beside_has_the_same_ending_and_the_users_rights(tmp_path: Path
         os.umask(before)
     assert seen == [(".fif", False)]
     assert (tmp_path / "x.fif").stat().st_mode & 0o777 == 0o640
+
+
+def test_text_is_written_in_utf_8(tmp_path: Path) -> None:
+    write_whole(tmp_path / "x", as_text("12 µV\n"))
+    assert (tmp_path / "x").read_bytes() == b"12 \xc2\xb5V\n"

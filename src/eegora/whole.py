@@ -37,6 +37,11 @@ def write_whole(path: Path, write: Callable[[Path], object], *, replace: bool = 
         part.unlink(missing_ok=True)
 
 
+def as_text(text: str) -> Callable[[Path], object]:
+    """Return a writer of text, in UTF-8, for `write_whole`."""
+    return lambda part: part.write_text(text, encoding="utf-8")
+
+
 def put(part: Path, path: Path, *, replace: bool = True) -> None:
     """Flush a finished file to the disk and give it its name, on the same disk. Raises as `write_whole`."""
     _to_disk(part)

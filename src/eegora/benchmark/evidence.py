@@ -10,6 +10,7 @@ from typing import Any
 
 from eegora.errors import UsageError
 from eegora.results.storage import write_whole
+from eegora.whole import as_text
 
 LAYOUT = "eegora-benchmark-1"
 
@@ -58,11 +59,7 @@ def put(path: Path, facts: Mapping[str, Any], sections: Mapping[str, Mapping[str
         "machine": dict(facts),
         "sections": {**(kept.get("sections", {}) if same else {}), **sections},
     }
-
-    def write(part: Path) -> None:
-        part.write_text(compact(whole), encoding="utf-8")
-
-    write_whole(path, write)
+    write_whole(path, as_text(compact(whole)))
 
 
 def line(section: str, row: Mapping[str, Any]) -> str:

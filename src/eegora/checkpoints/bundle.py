@@ -15,7 +15,7 @@ from eegora.checkpoints.hub import one_at_a_time
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.read import sha256_of
 from eegora.errors import CheckpointError
-from eegora.whole import write_whole
+from eegora.whole import as_text, write_whole
 
 CONTENTS = "bundle.json"
 
@@ -76,7 +76,7 @@ def add_to_bundle(bundle: Path, source: Path, file: str, entry: Mapping[str, Any
         with one_at_a_time(bundle / f".{CONTENTS}.lock"):
             entries = dict(sorted({**_contents(bundle), name: {**entry, "size": path.stat().st_size}}.items()))
             text = json.dumps({"files": entries}, indent=2) + "\n"
-            write_whole(bundle / CONTENTS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+            write_whole(bundle / CONTENTS, as_text(text))
     except OSError as error:
         raise CheckpointError("cannot_store", f"{bundle}: cannot hold {name} ({error.strerror or error})") from None
     return path

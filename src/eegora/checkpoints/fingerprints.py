@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.errors import CheckpointError
-from eegora.whole import write_whole
+from eegora.whole import as_text, write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +97,7 @@ def record_fingerprint(sha256: str, config: Mapping[str, Any], fingerprint: str)
     text = json.dumps(store, indent=2, sort_keys=True) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_whole(path, as_text(text))
     except OSError as error:
         raise CheckpointError("cannot_store", f"cannot write {path}: {error.strerror or error}") from None
     return path

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eegora.compute.exponentials import attend
-from eegora.whole import write_whole
+from eegora.whole import as_text, write_whole
 
 Way = Callable[[], Tensor]
 Pair = tuple[Way, Way]
@@ -281,6 +281,6 @@ def _write(path: Path | None, choice: Choice) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda part: part.write_text(json.dumps(asdict(choice))))
+        write_whole(path, as_text(json.dumps(asdict(choice))))
     except OSError:
         return

@@ -10,6 +10,7 @@ from typing import Any
 from eegora.errors import UsageError
 from eegora.parity.report import CaseSummary, ParityReport, Row, rounded, worst
 from eegora.provenance import versions
+from eegora.whole import as_text
 
 Evidence = dict[str, Any]
 
@@ -59,12 +60,7 @@ def write_evidence(report: ParityReport, path: str | Path) -> None:
         "versions": versions(),
         "cases": {line.case: _case(report, line) for line in report.summary()},
     }
-    text = json.dumps(evidence, sort_keys=True, indent=1, allow_nan=False) + "\n"
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_whole(Path(path), write)
+    write_whole(path, as_text(json.dumps(evidence, sort_keys=True, indent=1, allow_nan=False) + "\n"))
 
 
 def evidence_table(evidence: Mapping[str, Any]) -> str:

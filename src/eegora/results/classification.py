@@ -17,6 +17,7 @@ from eegora.provenance import Provenance
 from eegora.results import storage
 from eegora.results.embeddings import EXTRA
 from eegora.signal import Array
+from eegora.whole import as_text
 
 KIND = "classification"
 ENDINGS = (".csv", ".parquet", ".npz", ".safetensors")
@@ -151,7 +152,8 @@ class Classification:
             )
         if suffix == ".csv":
             _check_free(path.with_suffix(".json"))
-            storage.write_whole(path.with_suffix(".json"), self._write_sidecar)
+            record = json.dumps({storage.KEY: self._record()}, indent=2, sort_keys=True) + "\n"
+            storage.write_whole(path.with_suffix(".json"), as_text(record))
             storage.write_whole(path, self._write_csv)
         elif suffix == ".parquet":
             storage.save_table(path, self.to_table())
@@ -211,9 +213,6 @@ class Classification:
             dtype=str(self.logits.dtype),
             multilabel=self.multilabel,
         )
-
-    def _write_sidecar(self, part: Path) -> None:
-        part.write_text(json.dumps({storage.KEY: self._record()}, indent=2, sort_keys=True) + "\n", "utf-8")
 
     def _write_csv(self, part: Path) -> None:
         table = self.to_table()

@@ -14,6 +14,7 @@ import numpy as np
 from eegora.provenance import Provenance
 from eegora.results import storage
 from eegora.signal import Array
+from eegora.whole import as_text
 
 KIND = "score"
 ENDINGS = (".json", ".parquet", ".csv")
@@ -208,7 +209,7 @@ class Score:
         else:
             found = {storage.KEY: self._record(), **self.to_dict()}
             text = json.dumps(found, indent=2, allow_nan=False) + "\n"
-            storage.write_whole(path, lambda part: _write(part, text))
+            storage.write_whole(path, as_text(text))
         return path
 
     def _verdict(self, kind: str) -> str:
@@ -255,10 +256,6 @@ def won(rows: Sequence[Mapping[str, Any]]) -> Iterator[bool]:
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def _write(part: Path, text: str) -> None:
-    part.write_text(text, encoding="utf-8")
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:

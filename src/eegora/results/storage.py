@@ -24,7 +24,7 @@ Arrays = dict[str, NDArray[Any]]
 Record = dict[str, Any]
 
 
-def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
     """Write a file so that it is there as a whole or not at all.
 
     Parameters
