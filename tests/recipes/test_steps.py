@@ -355,6 +355,14 @@ def test_the_cut_keeps_the_windows_that_mne_keeps(annotated: bool, seconds: floa
         assert any("annotated:BAD_move" in flags for flags in made.flags)
 
 
+def test_windows_of_a_length_that_no_float_holds_begin_where_mnes_do() -> None:
+    signal = replace(recording(), sfreq=100.0)
+    raw = mne.io.RawArray(signal.data, mne.create_info(4, 100.0, "eeg"), copy="both", verbose="error")
+    starts = mne.make_fixed_length_events(raw, duration=2.3)[:, 0]
+    assert starts[1] == 229
+    np.testing.assert_array_equal(np.rint(cut(signal, seconds=2.3).onsets * 100), starts)
+
+
 def test_windows_over_a_gap_are_always_dropped_unless_kept() -> None:
     signal = recording(annotations=(Annotation(5.0, 3.0, GAP),))
     assert list(cut(signal, seconds=5.0).index) == [0, 2, 3]

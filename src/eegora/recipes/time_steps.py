@@ -229,6 +229,7 @@ def cut(
         n_samples = max(multiple, n_samples // multiple * multiple)
         hop = n_samples if every is None else hop
     starts = first + np.arange(max(int((end - first) / hop) + 1, 0)) * hop
+    # Cut off, not rounded, as MNE's events are: 2.3 s at 100 Hz are 229.99… samples, and begin at 0, 229, 459, … (section 5).
     starts = starts.astype(np.int64)
     least = multiple or n_samples
     starts = starts[starts + least <= end]
