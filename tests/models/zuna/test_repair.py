@@ -11,7 +11,7 @@ from eegora.models.zuna import repair as module
 from eegora.models.zuna.inference import CODE
 from eegora.models.zuna.masks import MaskFile, Span
 from eegora.models.zuna.repair import RepairOptions, options_of, repair
-from eegora.models.zuna.seams import at_own_rate, spread_at_own_rate, without_seams
+from eegora.models.zuna.seams import without_seams
 from eegora.models.zuna.segments import segments
 from eegora.models.zuna.spec import ZUNA11
 from eegora.recipes.recipe import Step
@@ -50,7 +50,7 @@ def row(signal, name):
 
 def test_only_bad_cells_change_in_the_recording(signal):
     done = run(signal, bads=("O2",), spans=(Span(12.5, 14.0), Span(20.0, 20.1, ("Fp1",))))
-    out = at_own_rate(done, signal)
+    out = done.at_own_rate(signal)
     assert out.shape == signal.data.shape
     assert np.isfinite(out).all()
     changed = out != signal.data
@@ -77,7 +77,7 @@ def test_nothing_bad_means_nothing_sampled(signal):
     model = Model()
     done = run(signal, model)
     assert not model.asked
-    assert np.array_equal(at_own_rate(done, signal), signal.data)
+    assert np.array_equal(done.at_own_rate(signal), signal.data)
     assert done.annotations == ()
 
 
@@ -119,10 +119,10 @@ def test_acquisition_gaps_are_neither_sampled_nor_filled(signal):
     model = Model()
     alone = run(cut, model, spans=(Span(6, 9),))
     assert not model.asked
-    assert np.array_equal(at_own_rate(alone, cut), cut.data)
+    assert np.array_equal(alone.at_own_rate(cut), cut.data)
     done = run(cut, model, bads=("O2",), add=("AF3",), draws=2)
     assert {i for some in model.asked for i in some.index} == {0, 1, 3, 4}
-    out, band = at_own_rate(done, cut), spread_at_own_rate(done, cut)
+    out, band = done.at_own_rate(cut), done.spread_at_own_rate(cut)
     assert not out[:, inside].any()
     assert not band[:, inside].any()
     assert (out != [*cut.data, np.zeros(signal.n_times)])[[row(signal, "O2"), -1]][:, ~inside].mean() > 0.99
@@ -165,7 +165,7 @@ def test_missing_values_are_bad_cells(signal):
     holes[row(signal, "Pz")] = np.inf
     done = run(replace(signal, data=holes))
     assert np.isfinite(done.hybrid).all()
-    out = at_own_rate(done, replace(signal, data=holes))
+    out = done.at_own_rate(replace(signal, data=holes))
     assert np.isfinite(out).all()
     assert np.flatnonzero(done.cells[row(signal, "Cz")]).tolist() == [16, 17, 18, 19]
     assert done.cells[row(signal, "Pz")].all()
@@ -212,7 +212,7 @@ def test_added_electrodes_come_last_and_in_the_head_frame(signal):
     done = run(signal, add=("POz", "AF3"))
     assert done.added == done.ch_names[21:] == ("AF3", "POz")
     assert done.windows.plan.of("AF3").action == "filled"
-    out = at_own_rate(done, signal)
+    out = done.at_own_rate(signal)
     assert out.shape == (23, signal.n_times)
     assert np.array_equal(out[:21], signal.data)
     assert out[21:].std(axis=1).min() > 1e-6
@@ -235,7 +235,7 @@ def test_several_draws_have_a_mean_and_a_band(signal):
 
 def test_the_band_is_on_the_recordings_clock_and_zero_where_nothing_was_filled(signal):
     done = run(signal, bads=("Cz",), spans=(Span(6, 7, ("Pz",)),), add=("AF3",), draws=4)
-    found = spread_at_own_rate(done, signal)
+    found = done.spread_at_own_rate(signal)
     assert found.shape == (22, signal.n_times)
     assert (found >= 0).all()
     assert (found[[row(signal, "Cz"), 21]] > 0).mean() > 0.99
@@ -246,7 +246,7 @@ def test_the_band_is_on_the_recordings_clock_and_zero_where_nothing_was_filled(s
     half = signal.n_times // 2
     expected = np.interp(half / 250, np.arange(done.spread.shape[1]) / 256, done.spread[row(signal, "Cz")])
     assert found[row(signal, "Cz"), half] == pytest.approx(expected)
-    assert spread_at_own_rate(run(signal, bads=("Cz",)), signal) is None
+    assert run(signal, bads=("Cz",)).spread_at_own_rate(signal) is None
 
 
 def test_seams_are_closed():
@@ -353,7 +353,7 @@ def test_a_channel_without_position_is_left_out_of_the_work(signal):
     unplaced = replace(signal, ch_pos=lost)
     done = run(unplaced, bads=("Pz",))
     assert "Cz" not in done.ch_names
-    assert np.array_equal(at_own_rate(done, unplaced)[row(signal, "Cz")], signal.data[row(signal, "Cz")])
+    assert np.array_equal(done.at_own_rate(unplaced)[row(signal, "Cz")], signal.data[row(signal, "Cz")])
     with pytest.raises(ChannelError, match="Cz"):
         run(unplaced, bads=("Cz",))
 
@@ -366,7 +366,7 @@ def test_segments_that_the_model_was_not_trained_on_are_refused(signal, seconds)
 
 def test_repair_leaves_the_signal_alone(signal):
     before = signal.data.copy()
-    at_own_rate(run(signal, bads=("Cz",)), signal)
+    run(signal, bads=("Cz",)).at_own_rate(signal)
     assert np.array_equal(signal.data, before)
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from eegora.models.zuna import electrodes, epochs, masks
 from eegora.models.zuna.masks import Cells, MaskFile, Span
-from eegora.models.zuna.repair import Repaired, RepairOptions, repair
+from eegora.models.zuna.repair import RepairOptions, repair
+from eegora.models.zuna.repaired import Repaired
 from eegora.models.zuna.spec import PATCH, RATE, ZUNA, ZUNA11
 from eegora.models.zuna.tokens import by_channel, position_bins, to_tokens, token_indices
 from eegora.recipes.lines import find_lines

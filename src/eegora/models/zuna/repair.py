@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import numpy as np
 from eegora.errors import ChannelError, UsageError
 from eegora.models.zuna import electrodes, masks
 from eegora.models.zuna.masks import Cells, MaskFile, Span
-from eegora.models.zuna.seams import at_own_rate, filled_annotations, spread_at_own_rate, without_seams
+from eegora.models.zuna.repaired import Repaired
+from eegora.models.zuna.seams import filled_annotations, without_seams
 from eegora.models.zuna.segments import (
     Bounds,
     Float32,
@@ -32,7 +32,8 @@ from eegora.models.zuna.spec import LONGEST_S, PATCH, RATE, SHORTEST_S
 from eegora.plan import ChannelUse
 from eegora.recipes.recipe import Recipe
 from eegora.recipes.steps import STEPS
-from eegora.signal import Annotation, Array, Signal
+from eegora.recipes.undo import use_of
+from eegora.signal import Array, Signal
 from eegora.spec import Run
 from eegora.windows import Windows
 
@@ -106,69 +107,6 @@ class RepairOptions:
         return replace(
             self, frame="mri", scale="own", statistics="all", tail="drop", choice="farthest", label="ZUNA1.1_infilled"
         )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Repaired:
-    """A repaired recording at 256 Hz: imputed where `cells` says so, not measured.
-
-    Parameters
-    ----------
-    windows : Windows
-        What the network got, segment by segment.
-    hybrid : ndarray of float32, shape (n_channels, n_times)
-        Volts: filled cells, seams corrected, and the filtered recording elsewhere.
-    full : ndarray of float32, same shape
-        Volts: what the model says of every cell of the segments that were sampled; elsewhere the filtered recording.
-    spread : ndarray of float32, same shape, or None
-        Volts: deviation of `full` over several draws.
-    cells : ndarray of bool, shape (n_channels, n_tokens)
-        The filled ones.
-    annotations : tuple of Annotation
-        One per filled stretch.
-    bads : tuple of str
-        Channels that are still bad: none that was filled throughout.
-    added : tuple of str
-        Channels that the recording did not have: the last rows.
-    means, deviations : ndarray of float32, shape (n_segments, n_channels)
-        Scale of each channel and segment, volts.
-    """
-
-    windows: Windows
-    hybrid: Float32
-    full: Float32
-    spread: Float32 | None
-    cells: Cells
-    annotations: tuple[Annotation, ...]
-    bads: tuple[str, ...]
-    added: tuple[str, ...]
-    means: Float32
-    deviations: Float32
-
-    @property
-    def ch_names(self) -> tuple[str, ...]:
-        """Names of the rows."""
-        return self.windows.ch_names
-
-    def at_own_rate(self, signal: Signal) -> Array:
-        """Return the recording that came, with its bad cells filled (`at_own_rate`)."""
-        return at_own_rate(self, signal)
-
-    def spread_at_own_rate(self, signal: Signal) -> Array | None:
-        """Return the deviation over draws of each sample of `at_own_rate` (`spread_at_own_rate`)."""
-        return spread_at_own_rate(self, signal)
-
-    @property
-    def filled_spread(self) -> Float32 | None:
-        """The deviation over draws of `hybrid`: zero where nothing was filled."""
-        if self.spread is None:
-            return None
-        masked = np.repeat(self.cells, PATCH, axis=1)[:, : self.spread.shape[1]]
-        return np.where(masked, self.spread, np.float32(0))
-
-    def save_mask(self, path: str | Path) -> Path:
-        """Write which cells were filled, as an .npz that this and the original read."""
-        return masks.write_mask(path, self.cells, self.ch_names, RATE, self.hybrid.shape[1])
 
 
 def options_of(wanted: Mapping[str, Any]) -> RepairOptions:
@@ -255,7 +193,7 @@ def repair(signal: Signal, recipe: Recipe, options: RepairOptions, run: Run) -> 
     recording = _with_added(prepared, options)
     bounds = segments(recording.n_times, options.seconds, options.tail)
     length = bounds[-1][1]
-    real = np.array([use.action != "filled" for use in _uses(recording)])
+    real = np.array([use_of(recording, name).action != "filled" for name in recording.ch_names])
     void = masks.gap_samples(recording.gaps, length, RATE)
     gap = void.reshape(-1, PATCH)
     # What an acquisition gap touches is not believed, but nothing was measured there: it is not filled either.
@@ -351,7 +289,11 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
         shift=np.zeros((1, 1)),
         level=np.zeros((1, 1)),
         plan=replace(
-            signal.plan, uses=(*_uses(signal), *(ChannelUse("filled", name, (), "added: imputed") for name in names))
+            signal.plan,
+            uses=(
+                *(use_of(signal, name) for name in signal.ch_names),
+                *(ChannelUse("filled", name, (), "added: imputed") for name in names),
+            ),
         ),
     )
 
@@ -362,10 +304,6 @@ def _with_note_of_present(signal: Signal, names: tuple[str, ...]) -> Signal:
     there = ", ".join(name for name in names if name.lower() in have)
     note = f"not added, for they are in the recording: {there}; --bads fills a channel that is there"
     return replace(signal, notes=(*signal.notes, note)) if there else signal
-
-
-def _uses(signal: Signal) -> list[ChannelUse]:
-    return [signal.plan.of(name) or ChannelUse("kept", name, (name,)) for name in signal.ch_names]
 
 
 def _spans(signal: Signal, options: RepairOptions) -> list[Span]:
