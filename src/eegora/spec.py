@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from eegora.results.repair import Mended
     from eegora.signal import Array, Signal
     from eegora.windows import Windows
 
@@ -244,8 +245,8 @@ class ModelCode:
     decode: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     classify: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
     attention: Callable[[torch.nn.Module, Inputs], torch.Tensor] | None = None
-    repair: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
-    upsample: Callable[[Signal, Recipe, Mapping[str, Any], Run], Any] | None = None
+    repair: Callable[[Signal, Recipe, Mapping[str, Any], Run], Mended] | None = None
+    upsample: Callable[[Signal, Recipe, Mapping[str, Any], Run], Mended] | None = None
     work: Callable[[str, Windows, Config], float] | None = None
 
     def packed(self, task: str, windows: Windows, config: Config) -> Inputs:

@@ -4,19 +4,57 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from eegora.provenance import UNTRAINED, Provenance
 from eegora.results import storage
 from eegora.signal import Annotation, Array, Signal
+from eegora.windows import Windows
 
 if TYPE_CHECKING:
     import mne
 
 SHORT = 0.15  # seconds that a model may leave off at the end
 HONESTY = "imputed by a model where annotated, not measured"
+
+
+class Mended(Protocol):
+    """What a model's folder gives back of a recording that it filled, at the model's rate; it may hold more."""
+
+    @property
+    def windows(self) -> Windows:
+        """What the network got, with names, positions and rate of the rows."""
+
+    @property
+    def hybrid(self) -> Array:
+        """Volts (n_channels, n_times): filled cells, and the filtered recording elsewhere."""
+
+    @property
+    def filled_spread(self) -> Array | None:
+        """Volts: deviation of `hybrid` over several draws; None of one."""
+
+    @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """One per filled stretch."""
+
+    @property
+    def bads(self) -> tuple[str, ...]:
+        """Channels that are still bad."""
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Channels that the recording did not have: the last rows."""
+
+    def at_own_rate(self, signal: Signal) -> Array:
+        """Return the recording that came, with its bad cells filled, then the added rows: `Repair.volts`."""
+
+    def spread_at_own_rate(self, signal: Signal) -> Array | None:
+        """Return the deviation over draws of each sample of `at_own_rate`."""
+
+    def save_mask(self, path: str | Path) -> Path:
+        """Write which cells were filled."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,9 +67,8 @@ class Repair:
         What came.
     volts : ndarray, shape (n_channels + n_added, n_times)
         At the recording's own rate and reference; rows of `signal`, then the added ones.
-    details : object
-        What the model's folder gives: ``hybrid`` and ``full`` at the model's rate, ``cells``, ``annotations``, ``bads``,
-        ``added``, ``windows``, ``filled_spread``: deviation of ``hybrid`` over several draws.
+    details : Mended
+        What the model's folder gave, at the model's rate.
     provenance : Provenance
     spread : ndarray, same shape as `volts`, or None
         Volts: standard deviation over several draws, zero where nothing was filled; `volts` is their mean.
@@ -44,7 +81,7 @@ class Repair:
 
     signal: Signal
     volts: Array
-    details: Any
+    details: Mended
     provenance: Provenance
     spread: Array | None = None
 
@@ -57,12 +94,12 @@ class Repair:
     @property
     def annotations(self) -> tuple[Annotation, ...]:
         """One per filled stretch."""
-        return tuple(self.details.annotations)
+        return self.details.annotations
 
     @property
     def added(self) -> tuple[str, ...]:
         """Channels that the recording did not have."""
-        return tuple(self.details.added)
+        return self.details.added
 
     @property
     def besides(self) -> tuple[str, ...]:

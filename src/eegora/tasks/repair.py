@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.preparation import Pace, Preparation
-from eegora.results.repair import Repair
+from eegora.results.repair import Mended, Repair
 from eegora.signal import Array
 from eegora.windows import Windows
 
@@ -60,7 +60,7 @@ def mend(
             pace.expect(lambda: replace(model.outlook("reconstruct", some, how, n_draws), n_skipped=skipped))
         return model.answer("reconstruct", some, drawn, _of_several(pace, draw, n_draws))
 
-    done = function(signal, recipe, options, run)
+    done: Mended = function(signal, recipe, options, run)
     windows = replace(done.windows, recipe=recipe.to_toml(), name=signal.name)
     said = {name: value for name, value in options.items() if isinstance(value, str | int | float | list | tuple)}
     record = model.provenance(task, windows, how, **said)

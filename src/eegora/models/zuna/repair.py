@@ -280,6 +280,8 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
     if not added:
         return signal
     names = tuple(name for name, _ in added)
+    old = [use_of(signal, name) for name in signal.ch_names]
+    new = [ChannelUse("filled", name, (), "added: imputed") for name in names]
     return replace(
         signal,
         data=np.concatenate([signal.data, np.zeros((len(added), signal.n_times))]),
@@ -288,13 +290,7 @@ def _with_added(signal: Signal, options: RepairOptions) -> Signal:
         scale=np.ones((1, 1)),
         shift=np.zeros((1, 1)),
         level=np.zeros((1, 1)),
-        plan=replace(
-            signal.plan,
-            uses=(
-                *(use_of(signal, name) for name in signal.ch_names),
-                *(ChannelUse("filled", name, (), "added: imputed") for name in names),
-            ),
-        ),
+        plan=replace(signal.plan, uses=(*old, *new)),
     )
 
 
