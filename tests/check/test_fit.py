@@ -90,6 +90,36 @@ def test_a_calibration_of_zero_cannot_run(case, spec):
     assert verdict.next == "correct the file's header"
 
 
+def test_one_electrode_is_refused_where_an_average_or_a_difference_leaves_nothing_of_it(noise, spec):
+    one = noise(("Cz",))
+    for model in (spec, find("zuna")[1], find("eegpt")[1]):
+        for recipe in model.recipes:
+            verdict = check_recording(one, model, recipe=recipe)
+            if not verdict.can_run:
+                continue
+            # What can run makes windows that vary.
+            assert prepare(one, recipe).data[0].any()
+            assert not {"average_reference", "derive"} & {step.name for step in recipe.steps}
+    zuna = check_recording(one, find("zuna")[1])
+    assert (zuna.answer, zuna.findings[-1].code, zuna.finding("ways_on")) == ("cannot run", "too_few_channels", None)
+    assert "--recipe" not in zuna.next
+    luna = check_recording(one, spec)
+    assert luna.next.endswith("--recipe luna-unipolar")
+    # Differences of copies of one electrode are zeros.
+    assert not any(fill in sentence(luna, "ways_on") for fill in ("spline", "nearest", "inverse-distance", "mean"))
+
+
+def test_a_label_that_comes_twice_counts_once(noise):
+    data = np.repeat(noise(("C3",)).data, 21, axis=0)
+    verdict = check_recording((data, ["C3"] * 21, 256.0), find("eegpt")[1])
+    assert (verdict.answer, verdict.findings[-1].code) == ("cannot run", "too_few_channels")
+
+
+def test_two_electrodes_in_an_average_are_a_remark(noise):
+    verdict = check_recording(noise(("Cz", "Pz")), find("eegpt")[1])
+    assert "CZ and PZ alone: each is minus the other" in sentence(verdict, "recipe")
+
+
 def test_bad_channels_and_stretches_are_told(case, spec):
     verdict = check_recording(case("bads_annot_raw.fif"), spec, recipe="luna-unipolar")
     assert verdict.answer == "can run with remarks"

@@ -11,9 +11,10 @@ import pytest
 
 from eegora.errors import ChannelError, EegoraError, RecordingError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
-from eegora.recipes.channel_steps import average_reference, derive, pick, zero
+from eegora.recipes.channel_steps import derive, pick, zero
 from eegora.recipes.filter_steps import filter as band_pass
 from eegora.recipes.filter_steps import notch, stretches
+from eegora.recipes.reference_steps import average_reference
 from eegora.recipes.time_steps import cut, resample
 from eegora.recipes.value_steps import align, baseline, clip, divide, min_max, reject, scale, standardise, zscore
 from eegora.recordings.positions import head_position
@@ -199,6 +200,12 @@ def test_channels_in_different_units_are_not_mixed() -> None:
         derive(zscore(recording(), over="channel"), rows=("Fp1-C3",))
 
 
+def test_a_spline_through_too_few_electrodes_is_refused() -> None:
+    with pytest.raises(ChannelError, match="1 electrodes with a position are too few for a spherical spline") as error:
+        pick(recording("Cz"), names=("Cz", "Oz"), missing="spline")
+    assert code_of(error) == "too_few_channels"
+
+
 # ── average reference, zero ──
 
 
@@ -222,6 +229,26 @@ def test_rows_filled_with_zeros_take_no_part_in_the_reference() -> None:
     made = average_reference(pick(signal, names=("Fp1", "Oz", "Fp2"), missing="zero"))
     np.testing.assert_allclose(made.data[0], (signal.data[0] - signal.data[1]) / 2, atol=1e-19)
     np.testing.assert_array_equal(made.data[1], 0)
+
+
+def test_an_average_over_one_channel_is_refused_whatever_leaves_one() -> None:
+    one = recording("Cz")
+    filled = pick(one, names=("Cz", "Oz"), missing="nearest")
+    spoilt = recording("Fp1 Cz", bads=("Fp1",))
+    for state, over in ((one, "good"), (one, "all"), (windows("Cz"), "all"), (filled, "all"), (spoilt, "good")):
+        with pytest.raises(ChannelError, match="over Cz alone makes zeros of it, wanted 3 channels or more") as error:
+            average_reference(state, over=over)
+        assert code_of(error) == "too_few_channels"
+
+
+def test_an_average_over_two_channels_says_that_one_is_minus_the_other() -> None:
+    told = "the average reference is that of Fp1 and Cz alone: each is minus the other, half their difference"
+    pair = average_reference(recording("Fp1 Cz"))
+    np.testing.assert_allclose(pair.data[0], -pair.data[1], atol=1e-19)
+    assert pair.notes == (told,)
+    assert average_reference(windows("Fp1 Cz"), over="all").notes == (told,)
+    assert average_reference(recording("Fp1 Cz Pz", bads=("Pz",))).notes == (told,)
+    assert average_reference(recording("Fp1 Cz Pz")).notes == ()
 
 
 def test_windows_know_no_bad_list() -> None:

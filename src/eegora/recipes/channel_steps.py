@@ -10,7 +10,7 @@ import numpy as np
 from eegora.errors import ChannelError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.fill import POLICIES, weights
-from eegora.recipes.undo import State, lossy, merged, noted, rescaled, same_scale, spare, use_of, with_fields
+from eegora.recipes.undo import State, lossy, merged, noted, same_scale, use_of
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.recordings.positions import electrode, head_position
 from eegora.signal import Array, Signal
@@ -170,43 +170,6 @@ def derive(state: State, *, rows: Sequence[str], missing: str = "refuse", labels
         either = np.stack([changed.missing[:, pair].any(axis=1) for pair in pairs], axis=1)
         changed = replace(changed, missing=either)
     return noted(changed, f"{len(gone)} of {len(rows)} rows cannot be derived: {', '.join(gone)}") if gone else changed
-
-
-def average_reference(state: State, *, over: str = "good") -> State:
-    """Subtract the mean over channels at each sample.
-
-    Parameters
-    ----------
-    state : Signal or Windows
-    over : str
-        ``good``: channels in the bad list are neither averaged nor changed (before the cut only, windows know no bad
-        list). ``all``: every channel. Rows filled for missing electrodes are never averaged; rows of zeros stay zeros.
-    """
-    if over not in ("good", "all") or (over == "good" and isinstance(state, Windows)):
-        raise UsageError(
-            "bad_recipe",
-            f"average_reference over = '{over}' came, wanted 'all', or before the cut 'good'",
-            hint="set over = 'all'",
-        )
-    bads = state.bads if over == "good" and isinstance(state, Signal) else ()
-    uses = [use_of(state, name) for name in state.ch_names]
-    counted = [i for i, use in enumerate(uses) if use.action != "filled" and state.ch_names[i] not in bads]
-    touched = [
-        use.reason != FILLED_WITH_ZEROS and name not in bads for name, use in zip(state.ch_names, uses, strict=True)
-    ]
-    if not counted:
-        raise ChannelError("no_channels", f"{state.name}: all channels are bad, none is left to average")
-    some = state.data if len(counted) == len(uses) else state.data[..., counted, :]
-    mean = some.mean(axis=-2, keepdims=True)
-    if not all(touched):
-        mean = np.where(np.array(touched)[:, None], mean, 0.0)
-    reason = f"minus the average of {len(counted)} channels"
-    plan = state.plan.replacing(
-        ChannelUse("re-referenced", use.row, use.sources, reason) if use.action in ("kept", "renamed") and done else use
-        for use, done in zip(uses, touched, strict=True)
-    )
-    data = np.subtract(state.data, mean, out=spare(state.data))
-    return with_fields(rescaled(state, data, 1.0, mean), plan=plan)
 
 
 def zero(state: State, *, names: Sequence[str] = ()) -> State:

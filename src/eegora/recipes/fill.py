@@ -12,6 +12,8 @@ from eegora.signal import Array
 
 POLICIES = ("refuse", "skip", "any", "zero", "nearest", "inverse-distance", "mean", "spline")
 
+LEAST_ON_A_SPHERE = 4
+
 
 def weights(
     policy: str, have: Array, want: Mapping[str, NDArray[np.float64] | None], recording: str = "recording"
@@ -36,7 +38,7 @@ def weights(
     Raises
     ------
     ChannelError
-        ``no_positions``.
+        ``no_positions``; ``too_few_channels`` if MNE can lay no sphere through the electrodes.
     """
     matrix = np.zeros((len(want), len(have)))
     if policy == "zero":
@@ -53,7 +55,13 @@ def weights(
         )
     targets = np.array([position for position in want.values() if position is not None])
     if policy == "spline":
-        matrix[:, placed] = _spline(have[placed], targets)
+        few = f"{recording}: {len(placed)} electrodes with a position are too few for a spherical spline"
+        try:
+            if len(placed) < LEAST_ON_A_SPHERE:  # MNE counts those that it makes, too
+                raise ValueError(few)
+            matrix[:, placed] = _spline(have[placed], targets)
+        except ValueError as error:
+            raise ChannelError("too_few_channels", few, hint="say missing='nearest', 'mean' or 'skip'") from error
         return matrix
     distance = np.linalg.norm(targets[:, None] - have[None, placed], axis=-1)
     if policy == "nearest":

@@ -102,6 +102,7 @@ def prepare(
     windows = noted(windows, *_flat_notes(windows))
     if isinstance(source, Windows):
         return windows
+    _check_varies(windows, recipe)
     head = source.head if isinstance(source, Stream) else source.parts[0] if isinstance(source, Trials) else source
     return _with_bads(with_fields(windows, recipe=recipe.to_toml()), head)
 
@@ -142,6 +143,16 @@ def _with_bads(windows: Windows, signal: Signal) -> Windows:
         return windows
     note = f"marked bad, but among the model's channels: {', '.join(bads)}; --exclude leaves a channel out"
     return replace(windows, bads=bads, notes=(*windows.notes, note))
+
+
+def _check_varies(windows: Windows, recipe: Recipe) -> None:
+    """Refuse windows that hold nothing but zeros: the network would answer all the same."""
+    if windows.data.size and not windows.data[0].any() and not windows.data.any():
+        raise RecordingError(
+            "constant_data",
+            f"{windows.name}: recipe {recipe.name} leaves nothing but zeros in all {len(windows.ch_names)} rows",
+            hint="give a recording with more electrodes; eegora check RECORDING tells which recipes take this one",
+        )
 
 
 def _flat_notes(windows: Windows) -> list[str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from inspect import signature
 from typing import Any, Literal, get_type_hints
 
-from eegora.recipes import channel_steps, event_steps, filter_steps, time_steps, value_steps
+from eegora.recipes import channel_steps, event_steps, filter_steps, reference_steps, time_steps, value_steps
 from eegora.recipes.pieces import Blocks
 from eegora.stream import Stream
 
@@ -59,7 +59,7 @@ STEPS: dict[str, StepInfo] = {
     "pick": StepInfo(channel_steps.pick, "both"),
     "derive": StepInfo(channel_steps.derive, "both"),
     "table_positions": StepInfo(channel_steps.table_positions, "both"),
-    "average_reference": StepInfo(channel_steps.average_reference, "both"),
+    "average_reference": StepInfo(reference_steps.average_reference, "both"),
     "zero": StepInfo(channel_steps.zero, "both"),
     "filter": StepInfo(filter_steps.filter, "both", filter_steps.filter_stream),
     "notch": StepInfo(filter_steps.notch, "both", filter_steps.notch_stream),
