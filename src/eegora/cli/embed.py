@@ -24,9 +24,9 @@ from eegora.cli.options import (
 from eegora.cli.session import Session, preparation, with_inputs
 
 if TYPE_CHECKING:
-    from eegora.tasks.embed import Written
     from eegora.model import Model
     from eegora.preparation import Preparation
+    from eegora.tasks.embed import Written
     from eegora.windows import Windows
 
 ENDINGS = (".parquet", ".safetensors", ".npz")
