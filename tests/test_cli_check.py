@@ -178,3 +178,12 @@ def test_a_recording_that_no_model_can_use_is_refused_once(check):
     assert out.count("range is 0") == 1
     assert "cannot run with any of eeg-dino-small, eegpt-base, luna-base, zuna-1.1" in out
     assert "→ correct the file's header" in out
+
+
+def test_another_task_says_who_can_and_where_nothing_is_to_be_done(check):
+    code, out, _ = check("ok4.edf", "--task", "repair", "--model", "luna")
+    assert code == 3
+    assert "cannot run because LUNA does not repair; models that do: zuna\n" in out
+    assert re.search(r"\n  next: eegora repair \S+ok4\.edf --model zuna\n", out)
+    assert "nothing goes through the network" in check("ok4.edf", "--task", "repair", "--model", "zuna")[1]
+    assert re.search(r"\(4 × \S+ TFLOP, at", check("bads_annot_raw.fif", "--task", "repair", "--model", "zuna")[1])

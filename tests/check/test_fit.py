@@ -314,6 +314,7 @@ def test_repair_says_what_it_would_fill_and_what_it_refuses(case, noise):
     assert (refused.answer, refused.findings[-1].code) == ("cannot run", "not_continuous")
     lost = check_recording(case("nan_inf.csv"), spec, task="repair")
     assert (lost.answer, sentence(lost, "non_finite")) == ("can run", "samples that are not a number are filled")
+    assert not any("interpolated" in f.sentence for f in lost.findings)
 
 
 def test_a_short_recordings_window_is_as_long_as_it_is(case):

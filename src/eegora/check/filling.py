@@ -56,6 +56,13 @@ def _ask(windows: Windows, rows: Array, draw: int) -> NoReturn:
     raise _Asked(windows, len(rows))
 
 
+def of_reading(look: Look) -> list[Finding]:
+    """Return what was found of the recording, less that samples are not numbers: those are filled, not bridged."""
+    return [
+        f for f in look.findings if f.code != "non_finite" and not f.sentence.endswith("not a number: interpolated")
+    ]
+
+
 def findings(look: Look, windows: Windows, n_filled: int) -> list[Finding]:
     """Say what would be filled."""
     n, whole = len(windows), look.is_whole

@@ -83,8 +83,8 @@ def check_recording(
     model, exclude = registry.full_name(spec, one), given.exclude
     command = _command(look, model, task, given) + " --checkpoint FILE" * (task not in one.trained)
     fills = task in filling.TASKS
-    findings = [f for f in look.findings if not (fills and f.code == "non_finite")]  # that is what it fills
-    findings += _task(spec, one.trained, task, model)
+    findings = list(filling.of_reading(look) if fills else look.findings)
+    findings += _task(spec, one.trained, task, model, look.typed)
     verdict = Verdict(look.name, model, chosen.name, task, tuple(findings), look.plan, numbers=look.numbers)
     if look.signal is None:
         return replace(verdict, next=look.findings[-1].next)
@@ -144,6 +144,7 @@ def _filled(
 ) -> Verdict:
     """Answer for a task that fills in a recording: by what its command does before the network runs."""
     assert look.signal is not None
+    registry.code(registry.find(spec.name)[0])  # imported before the clock starts
     start = perf_counter()
     try:
         windows, n_filled = filling.tried(look, spec, recipe, verdict.task, exclude)
@@ -213,11 +214,18 @@ def _command(look: Look, model: str, task: str, given: Preparation) -> str:
     return " ".join(["eegora", task, look.typed, "--model", model, *told])
 
 
-def _task(spec: ModelSpec, trained: Sequence[str], task: str, model: str) -> list[Finding]:
+def _task(spec: ModelSpec, trained: Sequence[str], task: str, model: str, typed: str) -> list[Finding]:
     if task not in spec.tasks:
         able = [other.name for other in registry.specs().values() if task in other.tasks]
         sentence = f"{spec.title} does not {task}; models that do: {', '.join(able) or 'none'}"
-        return [Finding("error", "no_such_task", sentence, f"--model {able[0]}" if able else "another task")]
+        return [
+            Finding(
+                "error",
+                "no_such_task",
+                sentence,
+                f"eegora {task} {typed} --model {able[0]}" if able else "another task",
+            )
+        ]
     if task == FROM_RESULTS:
         sentence = f"to {task} takes embeddings, not a recording"
         return [Finding("error", "not_a_recording", sentence, f"eegora embed -o NAME.safetensors, then eegora {task}")]

@@ -131,7 +131,10 @@ def _time(verdict: Verdict, prepare_s: float) -> str:
     if verdict.network is None:
         return f"{told}; the network comes on top"
     ahead = verdict.network
-    rests = f"{ahead.n_windows} × {ahead.gflop:.3g} GFLOP, at {SHARE:.0%} of the {ahead.product_gflops:.3g} GFLOP/s"
+    if not ahead.n_windows:
+        return f"{told}; nothing goes through the network"
+    each = f"{ahead.gflop:.3g} GFLOP" if ahead.gflop < 1000 else f"{ahead.gflop / 1000:.3g} TFLOP"
+    rests = f"{ahead.n_windows} × {each}, at {SHARE:.0%} of the {ahead.product_gflops:.3g} GFLOP/s"
     rests += " that products reach just now"
     return (
         f"{told}, {roughly(ahead.seconds)} in the network on {ahead.device} ({rests}); reading and loading come on top"
