@@ -1,6 +1,7 @@
 """A peer runs in a process of its own; what goes wrong there is said in one line."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def start(python=sys.executable, **config):
 def test_a_peer_is_fed_run_and_read(tmp_path):
     x = np.arange(8, dtype=np.float32).reshape(2, 4)
     np.savez(tmp_path / "x.npz", x=x)
-    with start() as peer:
+    with closing(start()) as peer:
         assert peer.facts["package"] == "numpy"
         assert peer.facts["version"] == np.__version__
         peer.feed(tmp_path / "x.npz", threads=1)
@@ -43,7 +44,7 @@ def test_a_python_that_is_not_there(tmp_path):
 
 
 def test_a_peer_that_dies_is_noticed(tmp_path):
-    with start() as peer:
+    with closing(start()) as peer:
         peer._process.kill()
         peer._process.wait()
         with pytest.raises(UsageError, match="ended"):
@@ -53,7 +54,7 @@ def test_a_peer_that_dies_is_noticed(tmp_path):
 def test_a_peer_does_not_see_the_house(monkeypatch):
     """The worker's own folder and the caller's path are not its modules'."""
     monkeypatch.setenv("PYTHONPATH", "src")
-    with start() as peer:
+    with closing(start()) as peer:
         environment = Path(f"/proc/{peer._process.pid}/environ").read_bytes().split(b"\0")
     assert not [entry for entry in environment if entry.startswith(b"PYTHONPATH=")]
     assert b"TORCHDYNAMO_DISABLE=1" in environment

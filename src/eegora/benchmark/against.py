@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,7 @@ from eegora.benchmark.peers import Peer, peer_module
 from eegora.benchmark.subject import Adapt, Subject, What, distance, firsts
 from eegora.benchmark.sweeps import Plan
 from eegora.compute.device import Device, choose_device
-from eegora.errors import EegoraError, UsageError
+from eegora.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -151,46 +152,33 @@ def rows(plan: Plan, python: Python) -> Iterator[dict[str, Any]]:
         (None where the peer computes something else), ``roofline``, and what a reader needs to judge them.
     """
     last: tuple[Any, ...] = ()
-    pair: _Pair | None = None
     every = list(cases(plan.models, plan.device))
-    try:
+    with ExitStack() as stack:
         for name, case in every:
-            place = choose_device(plan.device, case.dtype)
-            key = (what(name, case), place, case.alone)
+            key = (what(name, case), choose_device(plan.device, case.dtype), case.alone)
             with machine.threads(case.threads):
-                if pair is None or key != last:
-                    if pair is not None:
-                        pair.close()
-                    last, pair = key, _Pair(key[0], place, None if case.alone else python)
+                if key != last:
+                    stack.close()
+                    last, pair = key, _Pair(*key[:2], stack, None if case.alone else python)
                 yield pair.row(case, replace(plan, seconds=plan.seconds / len(every)))
-    finally:
-        if pair is not None:
-            pair.close()
 
 
 class _Pair:
     """Our network and the peer's, with the same parameters where the peer takes them."""
 
-    def __init__(self, what: What, device: Device, python: Python | None) -> None:
-        folder = registry.find(what.name)[0]
-        module = peer_module(folder)
+    def __init__(self, what: What, device: Device, stack: ExitStack, python: Python | None) -> None:
+        module = peer_module(registry.find(what.name)[0])
         assert module is not None
         self.module, self.device, self.what = module, device, what
-        self.folder = tempfile.TemporaryDirectory()
-        self.peer: Peer | None = None
-        try:
-            self.subject = Subject(what, device, adapt=adapt(module))
-            if python is not None:
-                self.peer = self._start(python())
-        except EegoraError:
-            self.close()
-            raise
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self.subject = Subject(what, device, adapt=adapt(module))
+        self.peer = None if python is None else stack.enter_context(closing(self._start(python())))
         self.gflop = 0.0  # of one window
 
     def _start(self, python: Path) -> Peer:
         from safetensors.torch import save_file
 
-        path = Path(self.folder.name) / "checkpoint.safetensors"
+        path = self.folder / "checkpoint.safetensors"
         save_file(self.subject.tensors(), path)
         windows = self.subject.windows
         arguments = {
@@ -214,7 +202,7 @@ class _Pair:
             subject.accelerate()
         ways = {"ours": lambda: subject.timed(inputs)}
         if self.peer is not None:
-            path = Path(self.folder.name) / "inputs.npz"
+            path = self.folder / "inputs.npz"
             arrays: dict[str, Any] = {key: value.numpy() for key, value in subject.packed(case.batch).items()}
             np.savez(path, **arrays)
             self.peer.feed(path, case.threads or 1)
@@ -222,7 +210,7 @@ class _Pair:
         judged = "cpu" if case.threads == 1 else "wall"  # other programs' work is not in a processor's time
         times = in_turn(ways, warmup=plan.warmup, runs=plan.runs, judged=judged, seconds=plan.seconds)
         gflop = self.gflop * case.batch
-        ours = times["ours"]
+        ours, answer = times["ours"], subject.run(inputs)
         return {
             "name": title(self.what.name, case),
             "model": self.what.name,
@@ -232,9 +220,9 @@ class _Pair:
             "device": self.device.name,
             "dtype": self.device.dtype,
             **self._judged(case, times),
-            "max_abs_diff": self._difference(subject.run(inputs)),
+            "max_abs_diff": self._difference(answer),
             **machine.roofline(gflop, ours.median, self.device, case.threads),
-            "error_against_float32": self._error(case, subject.run(inputs)),
+            "error_against_float32": self._error(case, answer),
             "quiet": machine.quiet(),
             "ours": ours.record(),
         } | (self._peer_facts(times["peer"], gflop, case.threads) if self.peer else {})
@@ -272,7 +260,7 @@ class _Pair:
         mine = self.module.comparable(ours.float().cpu(), self.what.task) if self.peer else None
         if mine is None or self.peer is None:
             return None
-        path = Path(self.folder.name) / "output.npy"
+        path = self.folder / "output.npy"
         self.peer.save(path)
         theirs = torch.from_numpy(np.load(path))
         if theirs.shape != mine.shape:
@@ -280,12 +268,6 @@ class _Pair:
                 "no_peer", f"{self.what.name}: the peer's result is {tuple(theirs.shape)}, ours {tuple(mine.shape)}"
             )
         return distance(mine, theirs)[0]
-
-    def close(self) -> None:
-        """End the peer and remove what was written for it."""
-        if self.peer is not None:
-            self.peer.close()
-        self.folder.cleanup()
 
 
 def _plain(value: Any) -> bool:

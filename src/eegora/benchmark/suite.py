@@ -1,4 +1,4 @@
-"""The sections of a benchmark by name, and how one is run: with the machine's state, its settings and its rows.
+"""How a section is run: with the machine's state, its settings and its rows.
 
 Knows no section's content; each is imported when it runs.
 """
@@ -11,24 +11,10 @@ from importlib import import_module
 from typing import Any
 
 from eegora.benchmark import machine
+from eegora.benchmark.sections import SECTIONS
 from eegora.benchmark.sweeps import Plan
 
 Row = dict[str, Any]
-SECTIONS = {  # module and function: a plan becomes rows
-    "peers": ("against", "peers"),
-    "latency": ("sweeps", "latency"),
-    "channels": ("sweeps", "channels"),
-    "time": ("sweeps", "lengths"),
-    "batch": ("sweeps", "batches"),
-    "distribution": ("sweeps", "batches"),
-    "stages": ("stages", "stages"),
-    "memory": ("memory", "memory"),
-    "dtypes": ("dtypes", "dtypes"),
-    "prepare": ("prepare", "preparing"),
-    "load": ("load", "load"),
-}
-ON_CPU = ("prepare", "load")  # measured there alone
-QUICK = ("latency", "channels", "time", "stages", "dtypes", "prepare")
 QUICK_SECONDS = 4.5  # for one section
 
 
@@ -55,7 +41,7 @@ def run(name: str, plan: Plan, tell: Callable[[str, Row], None]) -> dict[str, An
         ``settings``, ``load``, ``quiet`` and ``rows``.
     """
     facts = machine.facts()
-    module, function = SECTIONS[name]
+    module, function = SECTIONS[name].rows.split(".")
     rows = []
     for row in getattr(import_module(f"eegora.benchmark.{module}"), function)(plan):
         rows.append(row)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eegora.benchmark.sections import SECTIONS
 from eegora.cli.options import expand, settings, words
 
 if TYPE_CHECKING:
@@ -61,44 +62,6 @@ class BenchOptions:
     ] = None
 
 
-@dataclass(frozen=True)
-class Section:
-    """A section's help, the options that mean something to it beside `EVERY`, and its own defaults."""
-
-    help: str
-    options: str
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-
-
-EVERY = {"quick", "as_json", "out", "seconds"}
-ROUNDS = "models threads device dtype checkpoint set warmup runs"
-SECTIONS = {
-    "peers": Section(
-        "Every bar: other people's networks and MNE beside ours, in turn, on the same inputs; default: all models.",
-        "models device peers warmup runs",
-        {"seconds": 240.0},
-    ),
-    "latency": Section(
-        "Times by variant, batch, threads, device and number format, beside the network unaccelerated.",
-        f"{ROUNDS} batch",
-        {"batch": "1,8"},
-    ),
-    "channels": Section("Times by number of channels.", f"{ROUNDS} batch"),
-    "time": Section("Times by length of the window.", f"{ROUNDS} batch"),
-    "batch": Section("Windows a second by batch.", f"{ROUNDS} batch", {"batch": "1,2,4,8,16,32,64"}),
-    "distribution": Section("Many runs of one window, every sample kept.", f"{ROUNDS} batch", {"runs": 200}),
-    "stages": Section("Where the time of a recording goes: read, prepare, pack, forward, save.", ROUNDS),
-    "memory": Section(
-        "Peaks of memory, each in a process of its own.", "models batch device dtype checkpoint set", {"batch": "1,8"}
-    ),
-    "dtypes": Section(
-        "Speed, memory and error against float64 of each number format.",
-        ROUNDS,
-        {"dtype": "float32,bfloat16,float64,float16", "seconds": 12.0},
-    ),
-    "prepare": Section("Preparing recordings, beside MNE.", "threads warmup runs"),
-    "load": Section("Loading checkpoints.", "models threads runs", {"runs": 3, "seconds": 20.0}),
-}
 ALL = {f.name for f in fields(BenchOptions)} - {"models"}  # before a section, or without one
 FLAGS = {"quick", "as_json"}
 OF_A_MODEL = {"checkpoint", "set"}
@@ -111,20 +74,20 @@ def _command(name: str) -> Callable[..., None]:
         _run({name: options})
 
     section = SECTIONS[name]
-    return expand(command, {*section.options.split(), *EVERY}, section.defaults)
+    return expand(command, {f.name for f in fields(BenchOptions) if section.takes(f.name)}, section.defaults)
 
 
 def _everything(context: typer.Context, options: BenchOptions) -> None:
     """Run every section; or hand what was given to the one that follows, whose own options win."""
     given = {name: value for name, value in vars(options).items() if _was_typed(context, name)}
-    section = context.invoked_subcommand
-    if section is None:
+    name = context.invoked_subcommand
+    if name is None:
         _refuse(OF_A_MODEL & set(given), "without a section", "eegora bench latency MODEL --checkpoint FILE")
-        _run({name: BenchOptions(**{**each.defaults, **given}) for name, each in SECTIONS.items()})
+        _run({each: BenchOptions(**{**section.defaults, **given}) for each, section in SECTIONS.items()})
         return
-    takes = {*SECTIONS[section].options.split(), *EVERY} if section in SECTIONS else {"as_json"}
-    _refuse(set(given) - takes, f"for `{section}`", f"eegora bench {section} --help")
-    context.default_map = {section: given}
+    takes = SECTIONS[name].takes if name in SECTIONS else {"as_json"}.__contains__
+    _refuse([option for option in given if not takes(option)], f"for `{name}`", f"eegora bench {name} --help")
+    context.default_map = {name: given}
 
 
 def _was_typed(context: typer.Context, name: str) -> bool:
@@ -197,8 +160,9 @@ def _run(chosen: Mapping[str, BenchOptions]) -> None:
     options = next(iter(chosen.values()))
     plans = {name: _plan(each) for name, each in chosen.items()}
     if len(chosen) > 1:
-        wanted = suite.QUICK if options.quick else tuple(chosen)
-        plans = {name: plans[name] for name in wanted if options.device == "cpu" or name not in suite.ON_CPU}
+        for name, section in SECTIONS.items():
+            if (options.quick and not section.quick) or (options.device != "cpu" and section.on_cpu):
+                del plans[name]
     if not options.models and set(plans) - {"peers", "prepare"}:
         large = ", ".join(set(firsts()) - set(Plan().names))
         sys.stderr.write(f"measured only when named, but for `peers`: {large}\n")
