@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -105,3 +106,27 @@ def test_layers_attend_this_way_where_it_suits(one_thread):
             fast = attention(q, k, v)
     assert torch.equal(fast, attend(q, k, v))
     assert not torch.equal(fast, plain)
+
+
+def test_numpys_products_take_one_thread_and_have_theirs_back(monkeypatch):
+    from threadpoolctl import threadpool_limits
+
+    seen, matmul = [], np.matmul
+
+    def watched(*given, **named):
+        seen.append(numpys_threads())
+        return matmul(*given, **named)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    q = torch.randn(1, 2, 70, 4, generator=torch.Generator().manual_seed(0))
+    with threadpool_limits(3, user_api="blas"):
+        attend(q, q, q)
+        assert seen == [1, 1]
+        assert numpys_threads() == 3
+
+
+def numpys_threads():
+    """The most threads of any library of products."""
+    from threadpoolctl import threadpool_info
+
+    return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,12 +63,18 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     n_batch, n_heads, n, d = q.shape
     out = torch.empty(n_batch, n, n_heads, d)
     size = max(1, PORTION // (n_heads * n * k.shape[2]))
-    if size >= n_batch:
-        _portion(q, k, v, out)
-    else:
+    with _numpys_library().limit(limits=1):
         for parts in zip(*(part.split(size) for part in (q, k, v, out)), strict=True):
             _portion(*parts)
     return out.flatten(2)
+
+
+@cache
+def _numpys_library() -> Any:
+    """Return what sets the threads of NumPy's products: it has its own number, and threads that wait for each other on busy cores."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 def _portion(q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> None:
