@@ -506,3 +506,38 @@ def test_several_recordings_with_several_models_and_charts(run, recording, tmp_p
     charts = tmp_path / "charts"
     assert run("embed", *files, "-m", "luna-base", "--untrained", "-o", out, "--figures", charts)[0] == 0
     assert {path.name for path in charts.iterdir()} == {"rec_raw", "b_raw"}
+
+
+def test_recordings_of_one_name_in_two_folders_stay_apart(run, recording, tmp_path):
+    for folder in ("s1", "s2"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rec_raw.fif").write_bytes(recording.read_bytes())
+        code, _, _ = run("embed", f"{folder}/rec_raw.fif", "--model", "luna-base", "--untrained", "-o", f"{folder}.npz")
+        assert code == 0
+    told = {eegora.Embeddings.load(f"{folder}.npz").provenance.recording for folder in ("s1", "s2")}
+    assert told == {"s1/rec_raw.fif", "s2/rec_raw.fif"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("embed", "--model", "luna-base", "--untrained", "-o", "{}.parquet"),
+        ("embed", "--model", "luna-base", "--untrained", "-o", "ok.parquet", "--figures", "{}"),
+        ("classify", "--model", "luna-base", "--untrained", "-o", "{}.csv"),
+        ("attention", "--model", "luna-base", "--untrained", "-o", "{}.npz"),
+        ("reconstruct", "--model", "luna-base", "--untrained", "-o", "{}_raw.fif"),
+        ("repair", "--model", "zuna", "--untrained", "-o", "{}_raw.fif"),
+        ("repair", "--model", "zuna", "--untrained", "-o", "ok_raw.fif", "--save-mask", "{}.npz"),
+        ("upsample", "--model", "zuna", "--untrained", "--to", "30", "-o", "{}_raw.fif"),
+        ("export", "-o", "{}.csv"),
+        ("recipe", "run", "--recipe", "eegpt", "-o", "{}.npz"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_found_out_before_any_work(run, tmp_path, command):
+    (tmp_path / "file").touch()
+    words = [word.format("file/in/it/out") for word in command]
+    words.insert(2 if words[0] == "recipe" else 1, "not read")
+    code, _, err = run(*words)
+    assert code == 2
+    assert "cannot write file/in/it/out" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]

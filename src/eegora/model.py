@@ -483,7 +483,7 @@ class Model:
     def provenance(self, task: str, windows: Windows, how: Preparation | None, **options: Any) -> Provenance:
         """Return the record of a result made of these windows."""
         return Provenance(
-            recording=windows.name,
+            recording=windows.path or windows.name,
             model=self.spec.name,
             variant=self.variant,
             task=task,

@@ -15,12 +15,12 @@ UNTRAINED = "untrained: a seeded random checkpoint, the numbers mean nothing"
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a result comes from. It holds no clock and no machine path, so the same inputs give the same record.
+    """Where a result comes from. It holds no clock and asks nothing of the machine: the same inputs, given alike, give the same record.
 
     Parameters
     ----------
     recording : str
-        Name of the file, or of the kind of object that was given.
+        The path of the file, as it was given, or the kind of object that was.
     model, variant, task : str
     checkpoint : dict
         ``source`` (given, bundle, cache, download, untrained), ``name``, ``sha256``, ``licence``,

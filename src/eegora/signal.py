@@ -80,7 +80,9 @@ class Signal:
     notes : tuple of str
         One line each for the user: what was found and done that a careful reader wants to know.
     name : str
-        The recording's name, for messages and tables.
+        The recording's name, for messages.
+    path : str
+        The path that it was read from, as it was given, for tables: names repeat from folder to folder. Empty if none.
     axis : TimeAxis or None
         Of the file, where there is one.
     """
@@ -98,6 +100,7 @@ class Signal:
     not_undone: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = "recording"
+    path: str = ""
     axis: TimeAxis | None = None
 
     @property
@@ -134,11 +137,14 @@ class Trials:
     onsets : ndarray, shape (n_trials,), float64
         Seconds at which each begins.
     notes : tuple of str
+    flags : tuple of tuple of str
+        Per trial: what its windows are to say of it (``epoch:3``, ``event:left``).
     """
 
     parts: tuple[Signal, ...]
     onsets: Array
     notes: tuple[str, ...] = ()
+    flags: tuple[tuple[str, ...], ...] = ()
 
     def map(self, change: Callable[[Signal], Signal]) -> Trials:
         """Return trials that are all changed alike."""

@@ -50,8 +50,8 @@ class Windows:
         One line each for the user.
     annotations : tuple of Annotation
         Of the whole recording.
-    name : str
-        The recording's name.
+    name, path : str
+        The recording's name, and the path that it was read from; empty if it was not.
     recipe : str
         TOML of the recipe that made them, as it ran; empty if they came ready-made.
     choices : dict
@@ -84,6 +84,7 @@ class Windows:
     notes: tuple[str, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     name: str = "recording"
+    path: str = ""
     recipe: str = ""
     choices: Mapping[str, Any] = field(default_factory=dict)
     bads: tuple[str, ...] = ()

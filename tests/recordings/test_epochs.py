@@ -110,3 +110,27 @@ def test_marking_bad_and_wanting_a_continuous_recording():
         with pytest.raises(RecordingError, match="wanted a continuous recording") as refused:
             as_signal(source)
         assert refused.value.code == "not_continuous"
+
+
+def test_windows_say_which_epoch_and_event_they_are_cut_from():
+    made = epochs()
+    made.events[:, 2] = [1, 2, 2, 1]
+    made.event_id = {"left": 1, "right": 2}
+    recipe = Recipe("half", (Step("cut", {"seconds": 1.0, "every": 0.5}),))
+    windows = prepare(as_recording(made), recipe)
+    assert windows.flags[:4] == (("epoch:0", "event:left"),) * 3 + (("epoch:1", "event:right"),)
+    assert windows.flags[-1] == ("epoch:3", "event:left")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lost"), [(2.5, "the last 0.5 s of each epoch of 2.5 s are in no window"), (2.0, None), (2.005, None)]
+)
+def test_what_is_left_over_of_epochs_is_said(seconds, lost):
+    notes = prepare(as_recording(epochs(seconds=seconds)), Recipe("one", (CUT,))).notes
+    assert [note for note in notes if "in no window" in note] == ([lost] if lost else [])
+
+
+def test_epochs_from_a_file_know_its_path(file):
+    assert as_recording(file).parts[0].path == str(file)
+    assert as_recording(mne.read_epochs(file, verbose="error")).parts[3].path == str(file)
+    assert as_recording(epochs()).parts[0].path == ""

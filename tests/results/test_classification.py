@@ -37,7 +37,7 @@ def test_the_csv_is_plain_and_the_sidecar_has_the_provenance(classification, tmp
 
 def test_a_file_in_the_way_of_the_sidecar_is_left_alone(classification, tmp_path):
     (tmp_path / "probs.json").write_text('{"mine": 1}')
-    with pytest.raises(UsageError, match="in the way"):
+    with pytest.raises(UsageError, match="which holds something else"):
         classification.save(tmp_path / "probs.csv")
     assert (tmp_path / "probs.json").read_text() == '{"mine": 1}'
     assert not (tmp_path / "probs.csv").exists()

@@ -17,6 +17,8 @@ COLUMNS = [
     "onset",
     "duration",
     "n_channels",
+    "epoch",
+    "event",
     "flags",
     "untrained",
     "vector",
@@ -73,6 +75,8 @@ def test_the_table_has_one_row_per_window(embeddings):
         "onset": 5.0,
         "duration": 5.0,
         "n_channels": 2,
+        "epoch": None,
+        "event": None,
         "flags": ["flat:Fp2", "annotated:BAD_move"],
         "untrained": False,
     }

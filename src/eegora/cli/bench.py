@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eegora.benchmark.sections import SECTIONS
-from eegora.cli.options import expand, settings, words
+from eegora.cli.options import check_writable, expand, settings, words
 
 if TYPE_CHECKING:
     from eegora.benchmark.sweeps import Plan
@@ -178,6 +178,8 @@ def _run(chosen: Mapping[str, BenchOptions]) -> None:
     path = None if options.out is None else _file(options.out, machine.slug(facts))
     if path is not None and path.exists():
         evidence.read(path)  # a file of something else is found out before the work, not after it
+    if path is not None:
+        check_writable(path)
     for name, plan in plans.items():
         found[name] = suite.run(name, plan, tell)
         if path is not None:

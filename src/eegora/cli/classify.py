@@ -44,11 +44,14 @@ def classify(
     ] = False,
 ) -> None:
     """Classify the windows of a recording."""
+    from eegora.results.classification import check_free
+
     session = Session(output)
     name = model_name(model.model, "classify")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY, save_inputs)
-    session.foresee(name, model, recording, path)
+    check_free(path)
+    session.foresee(name, model, recording)
     room = pieces.room()
     signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from eegora.cli.options import check_writable
 from eegora.errors import EegoraError, UsageError
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -56,6 +57,7 @@ def _one(
 ) -> None:
     from eegora.converting import convert as convert_one
 
+    check_writable(target)
     made = convert_one(source, target, model=model, fields=fields, dtype=dtype, overwrite=overwrite)
     candidate, coverage = made.candidate, made.candidate.reading.coverage
     typer.echo(f"{made.path}: {candidate.name}, {made.n_tensors} tensors from {source} ({coverage})")

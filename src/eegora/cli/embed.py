@@ -16,6 +16,7 @@ from eegora.cli.options import (
     RecordingOptions,
     RoomOptions,
     SaveInputs,
+    check_folder,
     expand,
     model_name,
     output_path,
@@ -99,7 +100,8 @@ def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) 
     label = wanted.names[0] if len(wanted.names) == 1 else f"{len(wanted.names)}models"
     session, first = Session(output), wanted.of(recordings[0], several=True).recording
     for name in wanted.names:
-        session.foresee(name, wanted.model, first, folder / "x.parquet", wanted.pooling)
+        session.foresee(name, wanted.model, first, wanted.pooling)
+    check_folder(folder)
     ready = {name: session.load(name, wanted.model, "embed") for name in wanted.names}
     records: list[dict[str, Any]] = []
     codes = [0]
@@ -128,7 +130,8 @@ def _one(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> tuple
     (name,), output, recording = wanted.names, session.output, wanted.recording
     source, pooling = recording.recording, wanted.pooling
     path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY, wanted.save_inputs)
-    session.foresee(name, wanted.model, recording, path, pooling)
+    session.foresee(name, wanted.model, recording, pooling)
+    check_folder(wanted.figures)
     room = wanted.pieces.room(way_back=path.suffix.lower() != ".parquet")
     signal, _ = session.read_any(recording, room)
     ready = loaded.get(name) or session.load(name, wanted.model, "embed")
@@ -186,7 +189,7 @@ def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> t
         session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",), (), wanted.save_inputs
     )
     for name in names:
-        session.foresee(name, options, recording, path)
+        session.foresee(name, options, recording)
     signal, _ = session.read_any(recording, room)
     models = [loaded.get(name) or session.load(name, options, "embed") for name in names]
     how = replace(preparation(recording), room=room)

@@ -35,7 +35,9 @@ def export(
 
     path = result_path(out, recording.with_suffix(".csv").name, overwrite, recording)
     if path.suffix.lower() not in ENDINGS:
-        raise UsageError("unknown_suffix", f"{path}: no format that is written", hint=f"use {', '.join(ENDINGS)}")
+        raise UsageError(
+            "unknown_suffix", f"{path}: a recording cannot be written as that", hint=f"use {', '.join(ENDINGS)}"
+        )
     raw = read_recording(recording, units=units, sfreq=sfreq, montage=montage)
     _write(raw, path)
     opened = raw.info["temp"]

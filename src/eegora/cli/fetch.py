@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from eegora.cli.options import check_folder
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -38,6 +40,7 @@ def fetch(
     for name, published in wanted:  # before anything is downloaded
         if published is None:
             raise UsageError("not_published", f"{name} is published nowhere", hint="`eegora models` lists checkpoints")
+    check_folder(to)
     for name, published in dict(wanted).items():
         assert published is not None
         with _bar(name) as watch:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -259,7 +260,7 @@ def output_path(
     Raises
     ------
     UsageError
-        ``unknown_suffix``, ``no_room_for_inputs``, ``exists`` or ``bad_output``.
+        ``unknown_suffix``, ``no_room_for_inputs``; as `result_path`.
     """
     path = result_path(output.out, default, output.overwrite, recording)
     if path.suffix.lower() not in endings:
@@ -301,7 +302,7 @@ def result_path(given: Path | None, default: str, overwrite: bool, recording: Pa
     Raises
     ------
     UsageError
-        ``exists`` or ``bad_output``.
+        ``exists`` or ``bad_output``; ``cannot_write``, before any work is done.
     """
     path = given or Path(default)
     if path.is_dir():
@@ -310,4 +311,28 @@ def result_path(given: Path | None, default: str, overwrite: bool, recording: Pa
         raise UsageError("bad_output", f"{path} is the recording itself, which is never written to", hint="-o another")
     if path.exists() and not overwrite:
         raise UsageError("exists", f"{path} is there already; it was not touched", hint="--overwrite, or -o another")
+    check_writable(path)
     return path
+
+
+def check_folder(folder: Path | None) -> None:
+    """Find out whether files can be written to a folder, if one is wanted. Raises as `check_writable`."""
+    if folder is not None:
+        check_writable(folder / "file")
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether a file can be written to a place, or to the nearest folder above it, by doing so.
+
+    Raises
+    ------
+    UsageError
+        ``cannot_write``.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError("cannot_write", f"cannot write {path}: {folder}: {reason}", hint="-o another place") from error

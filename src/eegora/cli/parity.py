@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from eegora.cli.options import words
+from eegora.cli.options import check_writable, words
 
 
 def add_to(app: typer.Typer) -> None:
@@ -99,6 +99,9 @@ def _against_vectors(
     files = [file for path in vectors for file in _files(path, folder)]
     if export is not None and len(files) > 1:
         raise UsageError("bad_options", f"--export holds one vector file, {len(files)} came", hint="one --vectors")
+    for target in (export, evidence):
+        if target is not None:
+            check_writable(target)
     reports = []
     for path in files:
         report = run_vectors(

@@ -14,6 +14,7 @@ from eegora.cli.options import (
     RecordingOptions,
     SamplerOptions,
     SaveInputs,
+    check_folder,
     expand,
     model_name,
     output_path,
@@ -43,7 +44,8 @@ def reconstruct(
     name = model_name(model.model, "reconstruct")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_raw.fif", source, ENDINGS, ROOMY, save_inputs)
-    session.foresee(name, model, recording, path)
+    session.foresee(name, model, recording)
+    check_folder(figures)
     signal, raw = session.read(recording)
     ready = session.load(name, model)
     windows, how = session.prepare(ready, signal, recording, "reconstruct")

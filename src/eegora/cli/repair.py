@@ -12,6 +12,7 @@ from eegora.cli.options import (
     ModelOptions,
     OutputOptions,
     RecordingOptions,
+    check_writable,
     expand,
     model_name,
     output_path,
@@ -130,7 +131,9 @@ def _run(
     path = output_path(output, f"{source.stem}_desc-{task}_raw.fif", source, ENDINGS)
     if wanted["draws"] > 1:
         result_path(spread_path(path), "", output.overwrite, source)
-    session.foresee(name, model, recording, path)
+    if save_mask is not None:
+        check_writable(save_mask)
+    session.foresee(name, model, recording)
     if recording.non_finite == "refuse":  # what is not a number is filled
         recording = replace(recording, non_finite="keep")
     scoring = Scoring(score, session, path, source)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -119,9 +117,7 @@ class Session:
             task = bar.add_task(what, total=None)
             yield Watcher(what, self.note, lambda done, total: bar.update(task, completed=done, total=total))
 
-    def foresee(
-        self, name: str, model: ModelOptions, recording: RecordingOptions, path: Path, pooling: str | None = None
-    ) -> None:
+    def foresee(self, name: str, model: ModelOptions, recording: RecordingOptions, pooling: str | None = None) -> None:
         """Find the mistakes that need neither the recording nor the network, before either is touched.
 
         Raises
@@ -147,9 +143,6 @@ class Session:
         for file in (model.checkpoint, model.config):
             if file is not None and not file.exists():
                 raise CheckpointError("not_found", f"{file}: there is no such file", hint="check the path")
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        if not os.access(folder, os.W_OK):
-            raise UsageError("cannot_write", f"cannot write {path}: {folder} is not writable", hint="-o another place")
 
     def load(self, name: str, options: ModelOptions, task: str = "") -> Model:
         """Load a model as the options say; for one task alone, only what that needs."""

@@ -131,8 +131,16 @@ def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], seconds: flo
         hint = "give the recording itself, longer epochs, or a recipe with shorter windows"
         raise RecordingError("not_continuous", told, hint=hint)
     parts = [run(part) for part in source.parts]
-    windows = join([replace(p, onsets=p.onsets + at) for p, at in zip(parts, source.onsets, strict=True)])
-    return replace(windows, notes=(*windows.notes, *source.notes), axis=None)
+    left = found - max(float(np.max(part.onsets + part.n_valid / part.sfreq)) for part in parts)
+    lost = (
+        (f"the last {left:.3g} s of each epoch of {found:g} s are in no window",) if left > 1.5 / source.sfreq else ()
+    )
+    placed = [
+        replace(part, onsets=part.onsets + at, flags=tuple((*flags, *more) for more in part.flags))
+        for part, at, flags in zip(parts, source.onsets, source.flags or ((),) * len(parts), strict=True)
+    ]
+    windows = join(placed)
+    return replace(windows, notes=(*windows.notes, *source.notes, *lost), axis=None)
 
 
 def _with_bads(windows: Windows, signal: Signal) -> Windows:

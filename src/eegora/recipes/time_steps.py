@@ -275,6 +275,7 @@ def crops_of(signal: Signal, starts: NDArray[Any], n_valid: NDArray[Any], n_samp
         notes=signal.notes,
         annotations=signal.annotations,
         name=signal.name,
+        path=signal.path,
         axis=signal.axis,
     )
     return windows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def read_epochs(path: str | Path) -> mne.BaseEpochs:
 
 
 def to_trials(epochs: mne.BaseEpochs, *, name: str = "Epochs") -> Trials:
-    """Return epochs as trials in volts, each checked as a recording is.
+    """Return epochs as trials in volts, each checked as a recording is, and flagged with its number and its event.
 
     Parameters
     ----------
@@ -65,5 +66,11 @@ def to_trials(epochs: mne.BaseEpochs, *, name: str = "Epochs") -> Trials:
         rate = sfreq if known is None else float(np.ravel(known)[0])
         starts = epochs.events[:, 0] / rate + epochs.tmin
         when = "onsets of epochs count from sample 0 of the acquisition, as MNE's event samples do"
-    parts = tuple(read.to_signal(mne.io.RawArray(volts, epochs.info, verbose="ERROR"), name=name) for volts in data)
-    return Trials(parts, np.asarray(starts, np.float64), (ON_ITS_OWN, when))
+    raws = (mne.io.RawArray(volts, epochs.info, verbose="ERROR") for volts in data)
+    path = str(epochs.filename or "")
+    parts = tuple(replace(read.to_signal(raw, name=name), path=path) for raw in raws)
+    names = {number: text for text, number in epochs.event_id.items()}
+    flags = tuple(
+        (f"epoch:{k}", f"event:{names.get(number, number)}") for k, number in enumerate(epochs.events[:, 2].tolist())
+    )
+    return Trials(parts, np.asarray(starts, np.float64), (ON_ITS_OWN, when), flags)

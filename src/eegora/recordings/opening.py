@@ -65,6 +65,8 @@ class Opened:
     request : Request
     types : dict of label to str
         MNE's types that were given by label: they say no more than the label does.
+    path : str
+        The file, as it was given.
     """
 
     notes: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ class Opened:
     lines: NDArray[np.int64] | None = None
     request: Request = field(default_factory=Request)
     types: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
 
 
 @contextmanager

@@ -160,6 +160,7 @@ def described(
         plan=ChannelPlan(chosen.uses + opened.dropped),
         notes=(*opened.notes, *_doubles(chosen)),
         name=name,
+        path=opened.path or next((str(file) for file in raw.filenames if file is not None), ""),
         axis=time_axis(raw),
     )
     lines = opened.lines if opened.lines is not None and len(opened.lines) == raw.n_times else None
@@ -239,7 +240,7 @@ def open_raw(path: Path, request: Request, montage: str | None) -> mne.io.BaseRa
     check_rate(float(raw.info["sfreq"]), path.name)
     if montage is not None:
         set_montage(raw, montage)
-    raw.info["temp"] = opened
+    raw.info["temp"] = replace(opened, path=str(path))
     return raw
 
 

@@ -80,7 +80,8 @@ def load(
     except RecordingError as error:
         if error.code != "not_continuous":
             raise
-    return to_trials(read_epochs(path), name=Path(path).name), None
+    trials = to_trials(read_epochs(path), name=Path(path).name)
+    return trials.map(lambda part: replace(part, path=str(path))), None
 
 
 def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:

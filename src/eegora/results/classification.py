@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from eegora.errors import UsageError
 from eegora.provenance import Provenance
-from eegora.results import storage
+from eegora.results import storage, trials
 from eegora.results.embeddings import EXTRA
 from eegora.signal import Array
 from eegora.whole import as_text
@@ -97,6 +97,16 @@ class Classification:
         return f"<Classification window {len(self)}, {classes}, {p.model} {p.variant}{', untrained' * p.untrained}>"
 
     @property
+    def events(self) -> tuple[str | None, ...]:
+        """The event that each window stands at, or whose epoch it is cut from; None where there is none."""
+        return trials.events(self.flags, len(self))
+
+    @property
+    def epochs(self) -> tuple[int | None, ...]:
+        """The number of the epoch that each window is cut from, counted from 0; None of a continuous recording."""
+        return trials.epochs(self.flags, len(self))
+
+    @property
     def predicted(self) -> tuple[str, ...]:
         """The most probable class of each window; of `multilabel` classes all from 0.5 on, joined by ``+``, or ``none``."""
         if not self.multilabel:
@@ -111,7 +121,7 @@ class Classification:
         -------
         pyarrow.Table
             Columns recording, model, variant, onset, duration, predicted, ``p_CLASS`` and ``logit_CLASS`` per class,
-            flags, untrained; the provenance as JSON under ``eegora`` in the schema's metadata.
+            epoch, event, flags, untrained; the provenance as JSON under ``eegora`` in the schema's metadata.
         """
         import pyarrow as pa
 
@@ -125,7 +135,7 @@ class Classification:
             "predicted": pa.array(self.predicted, pa.string()),
             **self._numbers("p_", self.probabilities),
             **self._numbers("logit_", self.logits),
-            "flags": pa.array([list(f) for f in self.flags or ((),) * n], pa.list_(pa.string())),
+            **trials.columns(self.flags, n),
             "untrained": pa.array([p.untrained] * n, pa.bool_()),
         }
         return storage.with_record(pa.table(columns), self._record())
@@ -151,7 +161,7 @@ class Classification:
                 "no_room_for_inputs", f"a {suffix} cannot hold the network's inputs", hint="use .safetensors or .npz"
             )
         if suffix == ".csv":
-            _check_free(path.with_suffix(".json"))
+            check_free(path)
             record = json.dumps({storage.KEY: self._record()}, indent=2, sort_keys=True) + "\n"
             storage.write_whole(path.with_suffix(".json"), as_text(record))
             storage.write_whole(path, self._write_csv)
@@ -217,25 +227,40 @@ class Classification:
     def _write_csv(self, part: Path) -> None:
         table = self.to_table()
         # NumPy writes the shortest text that reads back as the same number; via Python's float it would be twice as long.
-        columns = [
-            [";".join(flags) for flags in table[name].to_pylist()] if name == "flags" else table[name].to_numpy()
-            for name in table.column_names
-        ]
+        columns = [_cells(name, table[name]) for name in table.column_names]
         with part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(table.column_names)
             writer.writerows(zip(*[[str(value) for value in column] for column in columns], strict=True))
 
 
-def _check_free(sidecar: Path) -> None:
-    """Refuse to replace a file that the user did not name and we did not write."""
-    if sidecar.exists():
+def _cells(name: str, column: Any) -> Any:
+    """Return a column as what goes into a CSV's cells; what is not known stays empty."""
+    if name == "flags":
+        return [";".join(flags) for flags in column.to_pylist()]
+    return ["" if value is None else value for value in column.to_pylist()] if column.null_count else column.to_numpy()
+
+
+def check_free(path: Path) -> None:
+    """Refuse a ``.csv`` whose provenance would replace a file that the user did not name and we did not write.
+
+    Raises
+    ------
+    UsageError
+        ``cannot_write``.
+    """
+    sidecar = path.with_suffix(".json")
+    if path.suffix.lower() == ".csv" and sidecar.exists():
         try:
             ours = storage.KEY in json.loads(sidecar.read_text("utf-8"))
         except (OSError, ValueError, TypeError):
             ours = False
         if not ours:
-            raise UsageError("cannot_write", f"{sidecar} is in the way of the provenance", hint="give another name")
+            raise UsageError(
+                "cannot_write",
+                f"the provenance of {path} goes into {sidecar}, which holds something else",
+                hint="-o another name",
+            )
 
 
 def _read_csv(path: Path) -> tuple[dict[str, list[str]], storage.Record]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eegora.errors import UsageError
 from eegora.provenance import Provenance
-from eegora.results import storage, way_back
+from eegora.results import storage, trials, way_back
 from eegora.results.pooling import Pooling
 from eegora.signal import Array
 from eegora.windows import Windows
@@ -81,6 +81,16 @@ class Embeddings:
         pooled = f", pooling {self.pooling}" if self.pooling else ""
         return f"<Embeddings {shape}{pooled}, {p.model} {p.variant}{', untrained' * p.untrained}>"
 
+    @property
+    def events(self) -> tuple[str | None, ...]:
+        """The event that each window stands at, or whose epoch it is cut from; None where there is none."""
+        return trials.events(self.flags, len(self))
+
+    @property
+    def epochs(self) -> tuple[int | None, ...]:
+        """The number of the epoch that each window is cut from, counted from 0; None of a continuous recording."""
+        return trials.epochs(self.flags, len(self))
+
     def pool(self, name: str | None = None) -> Embeddings:
         """Return embeddings with fewer axes.
 
@@ -117,7 +127,7 @@ class Embeddings:
         Returns
         -------
         pyarrow.Table
-            Columns recording, model, variant, pooling, onset, duration, n_channels, flags, untrained, vector
+            Columns recording, model, variant, pooling, onset, duration, n_channels, epoch, event, flags, untrained, vector
             (fixed-size list, of float64 where the model ran in it) and one per extra; the recipe, the checkpoint and all other provenance
             as JSON under ``eegora`` in the schema's metadata.
         """
@@ -134,7 +144,7 @@ class Embeddings:
             "onset": pa.array(self.onsets, pa.float64()),
             "duration": pa.array([self.seconds] * n, pa.float64()),
             "n_channels": pa.array([len(self.ch_names)] * n, pa.int32()),
-            "flags": pa.array([list(f) for f in self.flags or ((),) * n], pa.list_(pa.string())),
+            **trials.columns(self.flags, n),
             "untrained": pa.array([p.untrained] * n, pa.bool_()),
             "vector": storage.column_of_vectors(self.data),
         }

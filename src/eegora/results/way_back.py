@@ -29,6 +29,8 @@ def without_samples(windows: Windows) -> Windows:
 def to_file(windows: Windows) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return arrays and a record, ready for JSON; `from_file` adds what a result's provenance and names hold already."""
     record = {
+        "name": windows.name,
+        "path": windows.path,
         "n_times": windows.data.shape[-1],
         "sfreq": windows.sfreq,
         "bads": windows.bads,
@@ -52,7 +54,8 @@ def from_file(
         plan=provenance.plan,
         notes=provenance.notes,
         annotations=tuple(Annotation(**{**a, "ch_names": tuple(a["ch_names"])}) for a in record["annotations"]),
-        name=provenance.recording,
+        name=record["name"],
+        path=record["path"],
         recipe=provenance.recipe,
         bads=tuple(record["bads"]),
         axis=None if record["axis"] is None else TimeAxis(**record["axis"]),

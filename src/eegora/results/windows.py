@@ -40,7 +40,7 @@ def save_windows(path: str | Path, windows: Windows, options: Mapping[str, Any] 
     if windows.missing is not None:
         plain["missing"] = windows.missing
     provenance = Provenance(
-        recording=windows.name,
+        recording=windows.path or windows.name,
         model="",
         variant="",
         task="prepare",

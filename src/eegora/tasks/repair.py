@@ -61,7 +61,7 @@ def mend(
         return model.answer("reconstruct", some, drawn, _of_several(pace, draw, n_draws))
 
     done: Mended = function(signal, recipe, options, run)
-    windows = replace(done.windows, recipe=recipe.to_toml(), name=signal.name)
+    windows = replace(done.windows, recipe=recipe.to_toml(), name=signal.name, path=signal.path)
     said = {name: value for name, value in options.items() if isinstance(value, str | int | float | list | tuple)}
     record = model.provenance(task, windows, how, **said)
     spread = done.spread_at_own_rate(signal)
