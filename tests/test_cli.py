@@ -541,3 +541,32 @@ def test_a_place_that_cannot_be_written_to_is_found_out_before_any_work(run, tmp
     assert code == 2
     assert "cannot write file/in/it/out" in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+
+
+def test_labels_are_renamed_on_the_command_line(run, recording, tmp_path):
+    raw = mne.io.read_raw(recording, verbose="ERROR")
+    raw.rename_channels({"EEG FP1-REF": "ch 1", "EEG O2-REF": "ch=2"})
+    raw.save(tmp_path / "odd_raw.fif", verbose="ERROR")
+    options = ("--model", "luna-base", "--untrained", "-o", "out.npz")
+    code, _, err = run("embed", "odd_raw.fif", *options)
+    assert (code, "missing_channels" in err) == (3, True), err
+    assert run("embed", "odd_raw.fif", *options, "--rename", "ch 1=Fp1,ch=2=O2")[0] == 0
+    renamed = eegora.Embeddings.load("out.npz")
+    run("embed", recording, *options, "--overwrite")
+    assert np.array_equal(renamed.data, eegora.Embeddings.load("out.npz").data)
+    assert renamed.provenance.options["rename"] == {"ch 1": "Fp1", "ch=2": "O2"}
+    code, _, err = run("embed", "odd_raw.fif", *options[:-1], "x.npz", "--rename", "ch 3=Fp1")
+    assert (code, "no channel ch 3" in err) == (3, True), err
+    code, _, err = run("embed", "odd_raw.fif", *options[:-1], "x.npz", "--rename", "Fp1")
+    assert (code, "wanted OLD=NEW" in err) == (2, True), err
+
+
+def test_labels_that_nobody_knows_come_in_and_others_stay_out(run, recording, tmp_path):
+    raw = mne.io.read_raw(recording, preload=True, verbose="ERROR")
+    raw.rename_channels({"EEG FP1-REF": "left"}).set_montage(None)
+    raw.save(tmp_path / "odd_raw.fif", verbose="ERROR")
+    options = ("--recipe", "eegpt", "--model", "eegpt-base", "--untrained", "--json", "-o")
+    picked = run("embed", "odd_raw.fif", *options, "a.npz", "--pick", "Fz,C3,C4,left", "--include", "left")
+    assert picked[0] == 0, picked[2]
+    kept = {use["row"]: use["sources"] for use in json.loads(picked[1])["channels"] if use["action"] != "dropped"}
+    assert set(kept) == {"FZ", "C3", "C4"}, kept

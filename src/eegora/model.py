@@ -167,10 +167,11 @@ class Model:
                     ),
                     exclude=how.exclude,
                     room=how.room,
+                    reading=how.reading,
                 )
             except ChannelError as error:
                 raise with_ways_on(error, self.spec) from None
-            choices = {"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude)}
+            choices = {"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude), **how.reading}
             windows = replace(windows, choices={**windows.choices, **choices})
         own = self._code.vocabulary
         vocabulary = own(self._settings(how), task) if own else self.spec.vocabulary.get(task)

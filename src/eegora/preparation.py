@@ -11,9 +11,12 @@ import numpy as np
 
 from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe
+from eegora.recordings.checks import NonFinite
+from eegora.recordings.units import Units
 from eegora.results.pooling import Pooling
 from eegora.stream import Room
 
+READING = ("units", "sfreq", "montage", "include", "channels", "rename", "non_finite")
 Progress = Callable[[int, int], None]  # windows done, windows in all
 
 
@@ -96,6 +99,11 @@ class Preparation:
         Seconds from the start of one window to that of the next. None: as the recipe says, one after the other.
     settings : dict
         Choices that a model offers for a call, by name; they win over its configuration.
+    units, sfreq, montage, include, channels, rename
+        How a file is read, as in `eegora.read_recording`; of arrays all but `sfreq` and `montage`. MNE's objects say these
+        themselves: there they are refused.
+    non_finite : str
+        Samples of a file or an array that are no number: ``refuse``, or ``interpolate`` over 0.1 s at most.
     room : Room
         From which size on a recording is worked through in pieces, and where temporary files go.
 
@@ -111,14 +119,28 @@ class Preparation:
     exclude: Sequence[str] = ()
     every: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    units: Units | None = None
+    sfreq: float | None = None
+    montage: str | None = None
+    include: Sequence[str] = ()
+    channels: Sequence[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    non_finite: NonFinite = "refuse"
     room: Room = field(default_factory=Room)
 
     def __post_init__(self) -> None:
         """Take one name for a list of one: a text would be read letter by letter."""
-        if isinstance(self.exclude, str):
-            object.__setattr__(self, "exclude", (self.exclude,))
+        for name in ("exclude", "include", "channels"):
+            if isinstance(given := getattr(self, name), str):
+                object.__setattr__(self, name, (given,))
 
-    def reading(self, pooling: Pooling) -> Preparation:
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What was chosen of how a source is read, by name."""
+        plain = Preparation()
+        return {name: chosen for name in READING if (chosen := getattr(self, name)) != getattr(plain, name)}
+
+    def narrowed(self, pooling: Pooling) -> Preparation:
         """Return the same, with the settings by which a model computes no more than a pooling reads."""
         return replace(self, settings={**dict(pooling.reads), **self.settings})
 

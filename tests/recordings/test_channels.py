@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eegora.recordings.channels import alias, nearest_names, parse_label, same_electrode
+from eegora.recordings.channels import Label, alias, nearest_names, parse_label, same_electrode
 from eegora.recordings.positions import electrodes
 
 CASES = json.loads((Path(__file__).parents[1] / "data/recordings/preprocessing-channel-names.json").read_text())[
@@ -78,3 +78,25 @@ def test_aliases_work_both_ways_and_in_any_case():
 
 def test_nearest_names_come_closest_first():
     assert nearest_names("FP1", ["Oz", "Fp2", "Fpz", "Fp1"], 2) == ("Fp1", "Fp2")
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "reference"),
+    [
+        ("POL P3", "P3", None),  # Nihon Kohden
+        ("F7-G2", "F7", "G2"),  # Micromed
+        ("EEG Fz-G2", "Fz", "G2"),
+        ("O1Ref", "O1", "REF"),
+        ("EEG CzREF", "Cz", "REF"),
+        ("EEG T3 Ref", "T3", "REF"),
+    ],
+)
+def test_labels_of_amplifiers(label, name, reference):
+    assert parse_label(label) == Label("eeg", name, reference, label)
+
+
+def test_contacts_in_the_brain_are_no_electrodes():
+    labels = ["POL C3", "POL C14", "POL Fz", "EEG P3-Ref"]
+    assert [parse_label(label, labels).name for label in labels] == [None, None, "Fz", "P3"]
+    assert parse_label("POL DC01").name is None
+    assert parse_label("PhotoRef").name is None

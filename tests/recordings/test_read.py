@@ -205,7 +205,7 @@ def test_other_formats_of_mne_are_read_by_suffix(tmp_path):
     assert np.allclose(signal.data, microvolts[:, [0, 2]].T * 1e-7)
     assert [(a.onset, a.duration) for a in signal.annotations] == [(1.0, 0.25)]
     assert "BAD_move" in signal.annotations[0].text
-    assert "units= was not used: the file states it" in signal.notes
+    assert "units given, but not used: the file states it" in signal.notes
     with pytest.raises(ChannelError, match="closest labels are Fp1"):
         load_signal(tmp_path / "a.vhdr", include=["Fp11"])
 

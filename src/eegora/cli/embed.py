@@ -164,7 +164,7 @@ def _written(session: Session, wanted: Wanted, ready: Model, windows: Windows, h
         pace: dict[str, Any] = {"batch_size": wanted.model.batch_size, "progress": progress}
         if figures is None and not wanted.save_inputs:
             return ready.embed_to(windows, path, how, pooling=pooling, **pace)
-        how = how.reading(ready.spec.poolings[pooling]) if pooling is not None else how
+        how = how.narrowed(ready.spec.poolings[pooling]) if pooling is not None else how
         result = with_inputs(ready.embed(windows, how, **pace), ready, windows, how, wanted.save_inputs)
         result = result.pool(pooling) if pooling is not None else result
         kept = result.pool() if path.suffix.lower() == ".parquet" else result

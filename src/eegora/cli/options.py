@@ -53,7 +53,7 @@ class ModelOptions:
         Path | None, typer.Option(metavar="DIR", help="A folder made by `eegora fetch --to`, instead of EEGORA_BUNDLE.")
     ] = None
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps; cuda+compile: compile first.")] = "auto"
-    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32"
+    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16, float16; tf32 on CUDA.")] = "float32"
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows per run; results do not depend on it.")] = None
 
@@ -108,6 +108,20 @@ class RecordingOptions:
         str, typer.Option(help="NaN and infinite samples: refuse, or interpolate (over 0.1 s at most).")
     ] = "refuse"
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="What labels stand for (ch1=Fp1); comma-separated, repeatable."),
+    ] = None
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A,B", help="Labels to take as EEG although nobody knows them; comma-separated, repeatable."
+        ),
+    ] = None
+    pick: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B", help="Take no other channel as EEG; comma-separated, repeatable."),
+    ] = None
     set: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A choice that the model offers, by its name; repeatable."),
@@ -233,6 +247,23 @@ def model_name(given: str | None, task: str) -> str:
 def words(given: Sequence[str] | None) -> tuple[str, ...]:
     """Split comma-separated, repeated values."""
     return tuple(word.strip() for item in given or () for word in item.split(",") if word.strip())
+
+
+def pairs(given: Sequence[str] | None) -> dict[str, str]:
+    """Read comma-separated, repeated ``OLD=NEW``.
+
+    Raises
+    ------
+    UsageError
+        ``bad_option``.
+    """
+    found = {}
+    for word in words(given):
+        old, sign, new = (part.strip() for part in word.rpartition("="))
+        if not (old and sign and new):
+            raise UsageError("bad_option", f"--rename {word!r} came, wanted OLD=NEW", hint="--rename ch1=Fp1")
+        found[old] = new
+    return found
 
 
 def output_path(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, settings, words
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, pairs, settings, words
 from eegora.stream import LIMIT
 
 if TYPE_CHECKING:
@@ -201,6 +201,9 @@ class Session:
                 sfreq=options.sfreq,
                 montage=options.montage,
                 non_finite=cast(NonFinite, options.non_finite),
+                rename=pairs(options.rename),
+                include=words(options.include),
+                channels=words(options.pick),
             )
             signal = marked_bad(signal, words(options.bads))
         self.detail(f"   {len(signal.ch_names)} channels, {signal.sfreq:g} Hz, {signal.seconds:.1f} s")
@@ -237,7 +240,10 @@ class Session:
             # Steps that are watched neither go in blocks nor write where they read.
             windows = model.prepare(signal, how, task=task, watch=watch if self.output.verbose else None)
         reading = {name: getattr(options, name) for name in ("units", "sfreq", "montage")} | {
-            "bads": words(options.bads)
+            "bads": words(options.bads),
+            "rename": pairs(options.rename),
+            "include": words(options.include),
+            "channels": words(options.pick),
         }
         given = {name: value for name, value in reading.items() if value}
         windows = replace(windows, choices={**windows.choices, **given})

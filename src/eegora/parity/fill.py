@@ -36,7 +36,9 @@ def find_layout(name: str, folders: Iterable[Path | str]) -> Manifest:
     chain = [read_manifest(find_manifest(name, folders))]
     while (below := chain[-1].config.get("extends")) is not None:
         if below in {manifest.name for manifest in chain} or not isinstance(below, str):
-            raise CheckpointError("bad_manifest", f"manifest {name}: extends {below!r} leads nowhere")
+            raise CheckpointError(
+                "bad_manifest", f"manifest {name}: it extends {below!r}, which is no manifest, or one that extends it"
+            )
         chain.append(read_manifest(find_manifest(below, folders)))
     config: dict[str, Any] = {}
     layout: dict[str, tuple[tuple[int, ...], str]] = {}

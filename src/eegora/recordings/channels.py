@@ -13,7 +13,7 @@ from eegora.recordings.positions import electrode
 
 Kind = Literal["eeg", "bipolar", "eog", "ecg", "emg", "resp", "stim", "misc", "annotation", "unknown"]
 
-REFERENCES = frozenset({"REF", "LE", "AR", "AVG", "AV", "CAR", "REFERENCE", "GND"})
+REFERENCES = frozenset({"REF", "LE", "AR", "AVG", "AV", "CAR", "REFERENCE", "GND", "G2"})
 EARS = frozenset({"A1", "A2", "M1", "M2"})
 _PAIRS = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 _ALIASES = _PAIRS | {new: old for old, new in _PAIRS.items()}
@@ -59,8 +59,9 @@ def parse_label(raw_label: str, all_labels: Iterable[str] = ()) -> Label:
     ----------
     raw_label : str
     all_labels : iterable of str
-        Every label of the recording; they tell two doubtful cases: ``E1`` and ``E2`` are eye electrodes unless
-        there is an ``E3``, and ``T4-A2`` is a derivation of the chain in which ``A1-T3`` stands.
+        Every label of the recording; they tell doubtful cases: ``E1`` and ``E2`` are eye electrodes unless
+        there is an ``E3``, ``T4-A2`` is a derivation of the chain in which ``A1-T3`` stands, and ``POL C3`` is a contact
+        in the brain where there is a ``POL C14``.
 
     Examples
     --------
@@ -70,6 +71,8 @@ def parse_label(raw_label: str, all_labels: Iterable[str] = ()) -> Label:
     'T8-P8'
     """
     label = _alone(raw_label)
+    if label.name is not None and _contact(raw_label) and _depth_stem(raw_label, all_labels):
+        return Label("unknown", None, None, raw_label)
     if _is_e(raw_label, "12") and any(_is_e(other, "3") for other in all_labels):
         return Label("unknown", None, None, raw_label)
     if label.reference in EARS and any(_starts_at_an_ear(_alone(other)) for other in all_labels):
@@ -106,8 +109,9 @@ def _alone(raw_label: str) -> Label:
             return Label(other_kind, None, None, raw_label)
     if _is_e(text, "12"):
         return Label("eog", None, None, raw_label)
-    text = re.sub(r"^EEG[ \-_:]\s*", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"^(EEG[ \-_:]|POL )\s*", "", text, flags=re.IGNORECASE)
     found = _resolve(text) or _resolve(re.sub(r"-\d+$", "", text))  # MNE numbers duplicates: T8-P8-0, T8-P8-1
+    found = found or _resolve(re.sub(r"(?<=[\dz]) ?REF$", "-REF", text, flags=re.IGNORECASE))
     kind, name, reference = found or ("unknown", None, None)
     return Label(kind, name, reference, raw_label)
 
@@ -125,6 +129,19 @@ def _resolve(text: str) -> tuple[Kind, str | None, str | None] | None:
         return "eeg", name, right
     other = electrode(right)
     return None if other in (None, name) else ("bipolar", f"{name}-{other}", None)
+
+
+def _contact(label: str) -> tuple[str, str] | None:
+    """Split ``POL C14``, as Nihon Kohden writes inputs that have no name of the 10-20 system, into stem and number."""
+    match = re.match(r"\s*POL ([A-Z]+'?)(\d+)\s*$", label, re.IGNORECASE)
+    return (match[1].upper(), match[2]) if match else None
+
+
+def _depth_stem(label: str, all_labels: Iterable[str]) -> bool:
+    """Say whether other inputs count the same letters on beyond the electrodes of a cap."""
+    own = _contact(label)
+    others = [found for other in all_labels if (found := _contact(other))]
+    return any(own is not None and stem == own[0] and electrode(stem + number) is None for stem, number in others)
 
 
 @lru_cache(maxsize=4096)

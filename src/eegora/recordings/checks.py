@@ -166,8 +166,8 @@ def plausible_unit(data: Volts, names: Sequence[str], sfreq: float) -> tuple[str
     low, high = PLAUSIBLE_STD_V
     if not low <= std <= high:
         return (
-            f"unit? the median channel varies by {std * 1e6:.3g} µV, EEG by 1 to 100 µV; if the unit is wrong give"
-            " units=",
+            f"unit? the median channel varies by {std * 1e6:.3g} µV, EEG by 1 to 100 µV; if the unit is wrong: --units"
+            " (in Python units=)",
         )
     wild = [f"{name} by {float(value) * 1e6:.3g} µV" for name, value in zip(names, found, strict=True) if value > high]
     return (f"unit? more than EEG can vary: {', '.join(wild)}; leave them out, or mark them bad",) if wild else ()

@@ -5,6 +5,7 @@ The header's own rules are `edf_header`'s, the gaps that MNE closes up `disconti
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from eegora.recordings.channels import parse_label
 from eegora.recordings.discontinuous import rebuild
 from eegora.recordings.edf_header import Header, Trace, read_header
 from eegora.recordings.opening import Opened, Request, quietly
-from eegora.recordings.selection import check_request, no_channels, refusal
+from eegora.recordings.selection import check_request, label_of, no_channels, refusal
 from eegora.recordings.units import given_unit, volts_per
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _choose(
 ) -> tuple[list[Trace], list[Trace], tuple[ChannelUse, ...]]:
     """Return the wanted signals of the commonest rate, others of that rate, and what is dropped and why."""
     labels = [trace.label for trace in signals]
-    kinds = [parse_label(label, labels) for label in labels]
+    kinds = [label_of(label, labels, request) for label in labels]
     reasons = [refusal(kind, request) for kind in kinds]
     rates = Counter(trace.n_samples for trace, reason in zip(signals, reasons, strict=True) if reason is None)
     rate = max(rates, key=lambda n: (rates[n], n), default=0)
@@ -153,7 +154,9 @@ def _check_calibration(path: Path, wanted: Sequence[Trace]) -> None:
         raise RecordingError(
             "bad_calibration",
             f"{path.name}: the digital or physical range is 0 in {', '.join(bad)}",
-            hint=f"choose other channels: channels={others}" if others else "correct the file's header",
+            hint=f"--pick {shlex.quote(','.join(others))} (in Python channels={others})"
+            if others
+            else "correct the file's header",
         )
 
 

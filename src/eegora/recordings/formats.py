@@ -112,7 +112,7 @@ def _open(path: Path, request: Request, read: Any, read_epochs: Any) -> tuple[mn
         raise
     check_request(raw.ch_names, request, path.name)
     given = [word for word in ("units", "sfreq") if getattr(request, word) is not None]
-    ignored = [f"{word}= was not used: the file states it" for word in given]
+    ignored = [f"{word} given, but not used: the file states it" for word in given]
     return raw, Opened((*notes, *ignored), request=request)
 
 

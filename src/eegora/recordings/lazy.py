@@ -16,7 +16,6 @@ from eegora.recordings.checks import NonFinite
 from eegora.recordings.formats import cut_unreadable
 from eegora.recordings.opening import Request, quietly
 from eegora.recordings.read import described, open_raw, signal_of
-from eegora.recordings.units import Units
 from eegora.signal import Signal, runs
 from eegora.stream import Room, Stream, stretch
 
@@ -28,17 +27,16 @@ def load(
     path: str | Path,
     room: Room,
     *,
-    units: Units | None = None,
-    sfreq: float | None = None,
     montage: str | None = None,
     non_finite: NonFinite = "refuse",
+    **request: Any,
 ) -> tuple[Signal | Stream, mne.io.BaseRaw]:
     """Read a recording as a Signal, or as a Stream where it would take more memory than there is room for.
 
-    Parameters and errors as in `read.load_signal`.
+    Parameters and errors as in `read.load_signal`; `request`: what else a `Request` may say.
     """
     name = Path(path).name
-    raw = open_raw(Path(path), Request(units, sfreq), montage)
+    raw = open_raw(Path(path), Request(**request), montage)
     if is_large(raw, room):
         cut_unreadable(raw, name)
         return to_stream(raw, name=name, non_finite=non_finite, room=room), raw

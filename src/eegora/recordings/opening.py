@@ -43,12 +43,15 @@ class Request:
         Labels that must come in although nobody knows them.
     channels : sequence of str
         Labels or canonical names: only these. Empty: all.
+    rename : dict of label to str
+        What labels stand for; they come in as EEG.
     """
 
     units: Units | None = None
     sfreq: float | None = None
     include: Sequence[str] = ()
     channels: Sequence[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

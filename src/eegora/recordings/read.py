@@ -34,6 +34,7 @@ def read_recording(
     montage: str | None = None,
     include: Sequence[str] = (),
     channels: Sequence[str] = (),
+    rename: Mapping[str, str] | None = None,
 ) -> mne.io.BaseRaw:
     """Open a recording: every format that MNE reads, and tables and arrays.
 
@@ -54,6 +55,8 @@ def read_recording(
         Labels to take as EEG although nobody knows them.
     channels : sequence of str
         Labels or canonical names: no other channel is taken as EEG.
+    rename : dict of label to str, optional
+        What labels stand for (``{"ch1": "Fp1"}``); in the Raw they stay as the file has them.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def read_recording(
 
         raw = read_recording("night.edf", units="uV")
     """
-    raw = open_raw(Path(path), Request(units, sfreq, tuple(include), tuple(channels)), montage)
+    raw = open_raw(Path(path), Request(units, sfreq, tuple(include), tuple(channels), dict(rename or {})), montage)
     cut_unreadable(raw, Path(path).name)
     return raw
 
@@ -182,7 +185,7 @@ def array_to_signal(
     *,
     unit: str = "V",
     name: str = "array",
-    include: Sequence[str] = (),
+    request: Request | None = None,
     non_finite: NonFinite = "refuse",
 ) -> Signal:
     """Return an array as a Signal: what a channel is, its label tells.
@@ -195,6 +198,8 @@ def array_to_signal(
         Hz.
     unit : str
         ``V``, ``mV``, ``uV`` or ``nV``.
+    request : Request, optional
+        What else the user said about its labels.
 
     Raises
     ------
@@ -215,7 +220,7 @@ def array_to_signal(
     if factor is None:
         raise UsageError("bad_unit", f"unit={unit!r} is no unit of voltage", hint="give V, mV, uV or nV")
     check_rate(float(sfreq), name)
-    request = Request(include=tuple(include))
+    request = request or Request()
     check_request(labels, request, name)
     chosen = select(labels, request)
     if not chosen.picks:

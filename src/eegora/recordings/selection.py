@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eegora.errors import ChannelError
 from eegora.plan import ChannelPlan, ChannelUse
@@ -47,10 +48,10 @@ def select(
     found: dict[str, int] = {}
     uses = []
     for i, raw_label in enumerate(labels):
-        label = parse_label(raw_label, labels)
+        label = label_of(raw_label, labels, request)
         stated = None if types is None else types[i]
         reason = refusal(label, request, stated, located is not None and located[i])
-        name = label.name or raw_label.strip()
+        name = label.name or request.rename.get(raw_label.strip(), raw_label).strip()
         if reason is None and name in found:
             reason = f"{name} a second time, after {labels[found[name]]}"
         if reason is None:
@@ -59,6 +60,12 @@ def select(
         else:
             uses.append(ChannelUse("dropped", None, (raw_label,), reason))
     return Selection(tuple(found.values()), tuple(found), tuple(uses))
+
+
+def label_of(raw_label: str, labels: Sequence[str], request: Request) -> Label:
+    """Say what a channel is from its label, or from what the user says that this stands for."""
+    told = request.rename.get(raw_label.strip(), raw_label)
+    return replace(parse_label(told, labels), raw=raw_label)
 
 
 def refusal(label: Label, request: Request, stated: str | None = None, located: bool = False) -> str | None:
@@ -73,7 +80,7 @@ def refusal(label: Label, request: Request, stated: str | None = None, located: 
     """
     if request.channels and not is_chosen(label, request.channels):
         return "not chosen"
-    if label.raw in request.include or label.raw.strip() in request.include:
+    if {label.raw, label.raw.strip()} & {*request.include, *request.rename}:
         return None
     if stated not in (None, "eeg"):
         return f"{stated} by its type in the file"
@@ -100,11 +107,11 @@ def check_request(labels: Sequence[str], request: Request, recording: str) -> No
         ``no_channels`` with the closest labels.
     """
     united = list(request.units) if isinstance(request.units, Mapping) else []
-    if not (request.include or request.channels or united):
+    if not (request.include or request.channels or request.rename or united):
         return
     plain = [label.strip() for label in labels]
-    absent = [name for name in (*request.include, *united) if name.strip() not in plain]
-    parsed = [parse_label(label, labels) for label in labels]
+    absent = [name for name in (*request.include, *request.rename, *united) if name.strip() not in plain]
+    parsed = [label_of(label, labels, request) for label in labels]
     absent += [name for name in request.channels if not any(is_chosen(label, [name]) for label in parsed)]
     if absent:
         close = ", ".join(nearest_names(absent[0], plain))
@@ -128,8 +135,14 @@ def no_channels(labels: Sequence[str], recording: str) -> ChannelError:
         "no_channels",
         f"{recording}: none of its {len(labels)} channels is EEG by type or label: found {shown or 'none'};"
         f" wanted names like {close}",
-        hint="rename them, or name the labels to take in include=",
+        hint=f"--rename {_quoted(labels)}=Cz says what a label stands for (in Python rename={{…}}), --include A,B takes labels as they"
+        " are (in Python include=[…])",
     )
+
+
+def _quoted(labels: Sequence[str]) -> str:
+    """Return the first label, as a shell takes it."""
+    return shlex.quote(labels[0].strip()) if labels else "OLD"
 
 
 def _kept(label: Label, name: str) -> ChannelUse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -13,6 +13,7 @@ from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.recordings.channels import nearest_names
 from eegora.recordings.checks import NonFinite
 from eegora.recordings.epochs import read_epochs, to_trials
+from eegora.recordings.opening import Request
 from eegora.recordings.selection import rows_called
 from eegora.signal import Signal, Trials
 from eegora.stream import Room, Stream
@@ -26,12 +27,22 @@ if TYPE_CHECKING:
     )
 
 
+READ = {"units", "sfreq", "montage", "include", "channels", "rename", "non_finite"}  # what may be said of a file
+INSTEAD = {
+    "sfreq": "give the rate with the array: (array, ch_names, sfreq)",
+    "rename": "raw.rename_channels({…}) of MNE",
+    "montage": "raw.set_montage(…) of MNE",
+    "channels": "raw.pick([…]) of MNE",
+}
+
+
 def prepare_source(
     source: Source,
     run: Callable[[Signal | Stream | Trials], Windows],
     *,
     exclude: Sequence[str] = (),
     room: Room | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> Windows:
     """Turn a source into windows.
 
@@ -44,6 +55,8 @@ def prepare_source(
         Channels to leave out.
     room : Room, optional
         A path or a Raw that would take more memory than this allows goes to `run` as a Stream.
+    reading : dict, optional
+        As in `as_recording`.
 
     Raises
     ------
@@ -51,21 +64,46 @@ def prepare_source(
         ``bad_source``.
     RecordingError
     """
-    return run(without(as_recording(source, room), exclude))
+    return run(without(as_recording(source, room, reading), exclude))
 
 
-def as_recording(source: Source, room: Room | None = None) -> Signal | Stream | Trials:
-    """Return a source as it can be prepared: epochs, also from a file, as Trials; what is too large as a Stream; else a Signal."""
+def as_recording(
+    source: Source, room: Room | None = None, reading: Mapping[str, Any] | None = None
+) -> Signal | Stream | Trials:
+    """Return a source as it can be prepared: epochs, also from a file, as Trials; what is too large as a Stream; else a Signal.
+
+    Parameters
+    ----------
+    source, room
+        As in `prepare_source`.
+    reading : dict, optional
+        What the user says of a file or an array, as fields of `Request`; ``montage`` of files; ``non_finite``.
+
+    Raises
+    ------
+    UsageError
+        ``bad_options`` for what this kind of source says itself.
+    """
     import mne
 
     from eegora.recordings import lazy
 
+    reading = dict(reading or {})
+    taken = READ if isinstance(source, str | Path) else READ - {"sfreq", "montage"} if isinstance(source, tuple) else ()
+    if strange := [name for name in reading if name not in taken]:
+        raise UsageError(
+            "bad_options",
+            f"{strange[0]}= is about files and arrays, a {type(source).__name__} came",
+            hint=INSTEAD.get(strange[0], "give it to read_recording, or change the object itself"),
+        )
+    if isinstance(source, tuple) and len(source) in (3, 4):
+        return _of_array(source, reading)
     if isinstance(source, Trials):
         return source
     if isinstance(source, mne.BaseEpochs):
         return to_trials(source)
     if isinstance(source, str | Path):
-        return load(source, room)[0]
+        return load(source, room, **reading)[0]
     return lazy.large_source(source, room or Room()) or as_signal(source)
 
 
@@ -99,16 +137,32 @@ def as_signal(source: Source, non_finite: NonFinite = "refuse") -> Signal:
     if isinstance(source, mne.io.BaseRaw):
         return read.to_signal(source, name=raw_name(source), non_finite=non_finite)
     if isinstance(source, tuple) and len(source) in (3, 4):
-        data, ch_names, sfreq, *unit = source
-        return read.array_to_signal(
-            np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V", non_finite=non_finite
-        )
+        return _of_array(source, {"non_finite": non_finite})
     if isinstance(source, mne.BaseEpochs | Trials):
         raise RecordingError("not_continuous", "epochs came, wanted a continuous recording", hint="give the Raw itself")
     raise UsageError(
         "bad_source",
         f"a {type(source).__name__} is no recording; wanted a path, an mne Raw or Epochs, or (array, ch_names, sfreq)",
         hint="`Model.embed_many` takes a list of them" if isinstance(source, list) else "",
+    )
+
+
+def _of_array(source: tuple[Any, ...], reading: Mapping[str, Any]) -> Signal:
+    """Return (array, ch_names, sfreq[, unit]) as a Signal; a unit in `reading` goes before the tuple's own."""
+    from eegora.recordings import read
+
+    data, ch_names, sfreq, *unit = source
+    said = dict(reading)
+    units, non_finite = said.pop("units", None), said.pop("non_finite", "refuse")
+    if isinstance(units, Mapping):
+        raise UsageError("bad_unit", "an array has one unit, a dict of units came", hint='units="uV"')
+    return read.array_to_signal(
+        np.asarray(data),
+        list(ch_names),
+        float(sfreq),
+        unit=units or (unit[0] if unit else "V"),
+        request=Request(**said),
+        non_finite=non_finite,
     )
 
 

@@ -125,7 +125,7 @@ def _exported(
             hint="export it again, or delete that line to read the bare numbers",
         )
     given = [word for word in ("units", "sfreq") if getattr(request, word) is not None]
-    ignored = tuple(f"{word}= was not used: the file states it" for word in given)
+    ignored = tuple(f"{word} given, but not used: the file states it" for word in given)
     raw = to_raw(path, np.ascontiguousarray(values[:, 1:].T), facts)
     return raw, Opened(ignored, lines=table.lines, request=request)
 

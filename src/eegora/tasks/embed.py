@@ -63,7 +63,7 @@ def embed_to(
     how = one_way(how) if table else how or Preparation()  # other files may hold the way back too
     windows = model.prepare(source, how)
     if pooling is not None and pooling in model.spec.poolings:
-        how = how.reading(model.spec.poolings[pooling])
+        how = how.narrowed(model.spec.poolings[pooling])
     like = model.embeddings(windows, np.empty((0,) * len(model.spec.axes), np.float32), how)
     last = like
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from eegora.preparation import Pace, Preparation
 from eegora.results.repair import Mended, Repair
 from eegora.signal import Array
+from eegora.stream import Room
 from eegora.windows import Windows
 
 if TYPE_CHECKING:
@@ -42,14 +44,18 @@ def mend(
         Settings of the model by name, and options of the function.
     pace : Pace
     """
-    from eegora.recordings.source import as_signal, without
+    from eegora.recordings.source import as_recording, as_signal, without
 
     function = model.able(task, function)
     how = how or Preparation()
     settings = {name: value for name, value in wanted.items() if name in model.spec.settings}
     options = {name: value for name, value in wanted.items() if name not in settings}
     how = replace(how, settings={**how.settings, **settings})
-    signal, recipe = without(as_signal(source, non_finite="keep"), how.exclude), model.recipe(how)
+    reading = {**how.reading, "non_finite": "keep"}
+    read = (
+        as_recording(source, Room(limit=sys.maxsize), reading) if how.reading else as_signal(source, non_finite="keep")
+    )
+    signal, recipe = without(as_signal(read), how.exclude), model.recipe(how)
 
     n_draws = int(options.get("draws") or 1)
 

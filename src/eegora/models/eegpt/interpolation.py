@@ -44,7 +44,7 @@ def interpolation_matrix(names: Sequence[str], *, frame: str = "montage", mode: 
         raise ChannelError(
             "no_positions",
             f"cannot interpolate from {', '.join(unknown)}, whose positions are unknown",
-            hint="--exclude them",
+            hint=f"--exclude {','.join(unknown)}",
         )
     if len(found) < N_LEAST:
         raise ChannelError(

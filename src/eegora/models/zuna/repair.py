@@ -136,7 +136,7 @@ def options_of(wanted: Mapping[str, Any]) -> RepairOptions:
     options = RepairOptions(**{**fields, "spans": tuple(spans), "mask_files": tuple(files)})
     if not SHORTEST_S <= options.seconds <= LONGEST_S:
         told = f"segments of {options.seconds} s came, wanted {SHORTEST_S:g} to {LONGEST_S:g} s, as in training"
-        raise UsageError("bad_option", told, hint="seconds=5")
+        raise UsageError("bad_option", told, hint="in Python seconds=5")
     for span in options.spans:
         if not 0 <= span.start < span.stop:
             raise UsageError("bad_option", f"span {span.start}:{span.stop} came, wanted start before stop, in seconds")

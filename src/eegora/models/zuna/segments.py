@@ -38,7 +38,7 @@ def segments(n_times: int, seconds: float, tail: str = "cover") -> Bounds:
         ``too_short`` if there is not one token.
     """
     if not seconds > 0 or not np.isfinite(seconds):
-        raise UsageError("bad_option", f"segments of {seconds} s came, wanted more than 0", hint="seconds=5")
+        raise UsageError("bad_option", f"segments of {seconds} s came, wanted more than 0", hint="in Python seconds=5")
     length = max(PATCH, round(seconds * RATE) // PATCH * PATCH)
     end = -(-n_times // PATCH) * PATCH if tail == "cover" else n_times // PATCH * PATCH
     if n_times < PATCH:
@@ -145,7 +145,7 @@ def _from_neighbours(values: Float32, signal: Signal) -> Float32:
         raise RecordingError(
             "all_bad",
             f"{signal.name}: no channel has half a second of good data in any segment",
-            hint="seconds= of more",
+            hint="mark less as bad, or in Python model.repair(…, seconds=30)",
         )
     full = np.flatnonzero(~empty)
     for i in np.flatnonzero(empty):
