@@ -20,6 +20,12 @@ def test_work_grows_with_the_batch(subject):
     assert subject.gflop(subject.inputs(4)) == pytest.approx(4 * subject.gflop(subject.inputs(1)))
 
 
+@pytest.mark.parametrize(("full", "n_times", "expected"), [("eeg-dino-small", 2000, 2.04), ("luna-base", 1280, 0.48)])
+def test_work_is_the_specifications_with_attention(full, n_times, expected):
+    subject = Subject(What(full, n_channels=19 if n_times == 2000 else 22, n_times=n_times), CPU)
+    assert subject.gflop(subject.inputs(1)) == pytest.approx(expected, rel=0.06)
+
+
 def test_acceleration_keeps_the_answer(name, subject):
     fast = Subject(What(name), CPU)
     fast.accelerate()
