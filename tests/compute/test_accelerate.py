@@ -21,7 +21,8 @@ def test_every_model_answers_the_same(model, monkeypatch):
     """Every linear map packed and every attention by exponentials, however small."""
     monkeypatch.setattr(prepacked, "choose", lambda: prepacked.Choice(True, True, True, True))
     monkeypatch.setattr(prepacked, "SMALL", 0)
-    monkeypatch.setattr(exponentials, "LONG", 1)
+    monkeypatch.setattr(exponentials, "MANY", 1)
+    monkeypatch.setattr(exponentials, "TINY", exponentials.LONGEST)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     code = registry.code(model)
     plain, fast = (assembly.untrained_network(code, smallest(model), seed=3) for _ in range(2))

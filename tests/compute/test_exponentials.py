@@ -85,6 +85,7 @@ def test_only_where_it_is_allowed_and_suits(one_thread, monkeypatch):
             assert suits(*heads(n_batch=256, n=8)[:2])
             assert not suits(*heads(n_batch=256, n=9)[:2])
             assert not suits(*heads(n=exponentials.LONGEST + 1)[:2])
+            assert not suits(*heads(d=32)[:2])
             with allowed(long=False):
                 assert not suits(q, k)
                 assert suits(*heads(n_batch=256, n=8)[:2])

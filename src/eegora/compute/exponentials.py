@@ -1,6 +1,6 @@
 """Attention on one thread of a CPU by NumPy's products of matrices, for short sequences and small heads. Knows no network.
 
-torch's attention cuts a sequence into tiles, whose products are too small for its library where heads have 25 or 32 features;
+torch's attention cuts a sequence into tiles, whose products are too small for its library where heads have 25 features;
 and it subtracts each row's largest score, which is needed only where scores are so large that their exponentials overflow.
 """
 
@@ -22,6 +22,7 @@ LONGEST = 256  # tokens; above, tiles are large enough
 PORTION = 2**19  # scores at a time: they stay in the cache from one step to the next
 LEAST, MOST = 2.0**-60, 2.0**90  # of a row's sum: in between nothing that counts has under- or overflowed
 LONG = 64  # tokens; below, tiles are whole sequences and nothing is gained,
+EVEN = 8  # multiples of it, as features of a head, the tiles' products take fast enough
 TINY, MANY = 8, 512  # but for very short ones, if there are many of them (sequences times heads)
 _allowed: ContextVar[tuple[bool, bool]] = ContextVar("allowed", default=(False, False))
 
@@ -41,9 +42,10 @@ def suits(q: Tensor, k: Tensor) -> bool:
     long, tiny = _allowed.get()
     if not (long or tiny) or q.dtype != torch.float32 or q.is_cuda or torch.is_grad_enabled():
         return False
-    n_batch, n_heads, n, _ = q.shape
+    n_batch, n_heads, n, d = q.shape
     longest = max(n, k.shape[2])
-    suited = (long and LONG <= longest <= LONGEST) or (tiny and longest <= TINY and n_batch * n_heads >= MANY)
+    odd = bool(d % EVEN)
+    suited = (long and odd and LONG <= longest <= LONGEST) or (tiny and longest <= TINY and n_batch * n_heads >= MANY)
     return suited and torch.get_num_threads() == 1
 
 

@@ -37,7 +37,7 @@ SMALL = 500_000  # multiplications below which calling costs more than packing s
 # Rows, inputs, outputs of the products that are timed: one window's tokens to a batch's, narrow to wide.
 TRIALS = ((32, 256, 256), (32, 256, 768), (128, 256, 512), (256, 512, 1024))
 # Sequences, heads, tokens, features of the attentions that are timed.
-LONG, TINY = ((1, 8, 192, 25), (1, 8, 192, 64)), ((256, 2, 4, 32),)
+LONG, TINY = ((1, 8, 192, 25), (2, 8, 128, 25)), ((256, 2, 4, 32),)
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # NumPy's library reads them
 REPEATS = 7
 WORTH = 0.98  # a mean gain below this is noise: plain torch stays
