@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ |= {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
 os.environ.pop("FORCE_COLOR", None)
@@ -74,40 +73,7 @@ def benchmarks() -> str:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found.get("layout") == LAYOUT and "peers" in found["sections"]:
             parts.append(f"{peers_markdown(found)}\n\n(`evidence/benchmark/{path.name}`)")
-        if "models" in found:  # of tools/gpu_bars
-            parts.append(
-                f"{number_formats(found)}\n\n(`evidence/benchmark/{path.name}`; left out: {found['left_out']})"
-            )
     return "\n\n".join(parts)
-
-
-FORMATS = ("float32", "tf32", "bfloat16")
-
-
-def number_formats(found: dict[str, Any]) -> str:
-    """Return one GPU's figures by number format, without and with `--device cuda+compile`."""
-    lines = [
-        f"**{found['machine']['gpu']}** by number format: milliseconds, and times as fast as the peer in float32; compiled in brackets",
-        f"| what | batch | peer, float32 | {' | '.join(FORMATS)} |\n|---|--:|--:|{'--:|' * len(FORMATS)}",
-    ]
-
-    def cell(ways: dict[str, Any], name: str) -> str:
-        said = [f"{ways[key]['ms']:.3g} ({ways[key]['against_peer']:.3g}×)" for key in _both(name) if key in ways]
-        return said[0] + "".join(f" [{text}]" for text in said[1:])
-
-    for model in found["models"]:
-        what = f"{model['model']} {'×'.join(map(str, model['shape']))}"
-        for row in model["rows"]:
-            cells = " | ".join(cell(row["ways"], name) for name in FORMATS)
-            lines.append(f"| {what} | {row['batch']} | {row['peers_ms']['peer']:.3g} | {cells} |")
-        if "sampler" in model:
-            runs = " | ".join(f"{model['sampler'][name]['ms']:.3g}" for name in FORMATS)
-            lines.append(f"| {what}, {model['sampler']['steps']} sampler steps | 1 | – | {runs} |")
-    return lines[0] + "\n\n" + "\n".join(lines[1:])
-
-
-def _both(name: str) -> tuple[str, str]:
-    return name, f"{name}, compiled"
 
 
 def commands() -> str:

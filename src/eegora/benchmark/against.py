@@ -217,7 +217,7 @@ class _Pair:
             "peer": None if self.peer is None else f"{self.peer.facts['package']} {self.peer.facts['version']}",
             "batch": case.batch,
             "threads": case.threads,
-            "device": self.device.name,
+            "device": self.device.label,
             "dtype": self.device.dtype,
             **self._judged(case, times),
             "max_abs_diff": self._difference(answer),

@@ -67,7 +67,7 @@ def _row(name: str, path: Path, plan: Plan) -> dict[str, Any]:
     times = in_turn(rounds, warmup=1, runs=plan.runs, judged="wall", seconds=plan.seconds)
     return {
         "name": name,
-        "device": subject.device.name,
+        "device": subject.device.label,
         "dtype": subject.device.dtype,
         "windows": len(windows),
         "stages": {stage: found.record() for stage, found in times.items()},

@@ -208,7 +208,7 @@ def _where(subject: Subject, batch: int, threads: int | None) -> dict[str, Any]:
         "samples": shape[2],
         "seconds": round(subject.windows.seconds, 4),
         "threads": threads,
-        "device": subject.device.name,
+        "device": subject.device.label,
         "dtype": subject.device.dtype,
     }
 

@@ -41,6 +41,11 @@ class Device:
     compiled: bool = False
 
     @property
+    def label(self) -> str:
+        """The name as it was asked for: ``cuda:0+compile``."""
+        return f"{self.name}+compile" if self.compiled else self.name
+
+    @property
     def torch_dtype(self) -> torch.dtype:
         """The number format as torch knows it."""
         import torch
