@@ -43,6 +43,16 @@ def test_without_a_section_all_run(recorded):
     assert list(recorded) == list(SECTIONS)
 
 
+def test_a_section_says_the_command_that_makes_it_without_paths(tmp_path, recorded):
+    typed = ["bench", "latency", "luna", "--dtype", "float64", "--quick", "--set", "a=1", "--runs", "4"]
+    assert main([*typed, "-o", str(tmp_path / "x.json")]) == 0
+    command = json.loads((tmp_path / "x.json").read_text())["sections"]["latency"]["command"]
+    assert sorted(command.split()) == sorted(["eegora", *typed])
+    recorded.clear()
+    assert main(command.split()[1:]) == 0
+    assert (recorded["latency"].models, recorded["latency"].dtypes) == (("luna",), ("float64",))
+
+
 def test_quick_is_less_of_everything(recorded):
     assert main(["bench", "--quick"]) == 0
     assert set(recorded) == {name for name, section in SECTIONS.items() if section.quick}

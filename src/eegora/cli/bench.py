@@ -181,7 +181,7 @@ def _run(chosen: Mapping[str, BenchOptions]) -> None:
     if path is not None:
         check_writable(path)
     for name, plan in plans.items():
-        found[name] = suite.run(name, plan, tell)
+        found[name] = {"command": _typed(name, chosen[name]), **suite.run(name, plan, tell)}
         if path is not None:
             evidence.put(path, facts, {name: found[name]})
     if path is not None:
@@ -189,6 +189,17 @@ def _run(chosen: Mapping[str, BenchOptions]) -> None:
     if options.as_json:
         whole = {"sections": found} if len(chosen) > 1 else next(iter(found.values()))
         typer.echo(json.dumps({**whole, "machine": facts}, indent=1))
+
+
+def _typed(name: str, options: BenchOptions) -> str:
+    """Return the command that measures this section so, without the paths of this machine."""
+    told = ["eegora", "bench", name, *(options.models or ())]
+    usual = {**vars(BenchOptions()), **SECTIONS[name].defaults}
+    for option, value in vars(options).items():
+        if value != usual[option] and option not in {"models", "as_json", "out", "peers", "checkpoint"}:
+            values = value if isinstance(value, list) else [value]
+            told += [f"--{option}"] if value is True else [word for v in values for word in (f"--{option}", f"{v}")]
+    return " ".join(told)
 
 
 def _plan(options: BenchOptions) -> Plan:
