@@ -6,6 +6,7 @@ from eegora.check import look as looking
 from eegora.check.look import look_at
 from eegora.errors import ChannelError, RecordingError, UsageError
 from eegora.recordings.synthetic import synthetic_raw
+from eegora.signal import Annotation
 
 
 def test_a_file_that_cannot_be_understood_raises(case):
@@ -74,3 +75,19 @@ def test_of_a_long_recording_only_stretches_are_read(monkeypatch, tmp_path):
     assert not any(f.code == "flat" for f in part.findings)  # stretches keep out of gaps
     for name, value in whole.numbers["std_uv"].items():
         assert part.numbers["std_uv"][name] == pytest.approx(value, rel=0.4)
+
+
+def test_annotations_of_a_long_recording_keep_their_channels(monkeypatch):
+    raw = synthetic_raw(700, 0, ch_names=["Fp1", "Cz"], sfreq=128)
+    raw.set_annotations(mne.Annotations([10], [1], ["BAD_x"], ch_names=[["Fp1"]]))
+    monkeypatch.setattr(looking, "MOST_VALUES", 100_000)
+    assert look_at(raw).annotations == (Annotation(10.0, 1.0, "BAD_x", ("Fp1",)),)
+
+
+def test_a_large_recording_may_be_short(monkeypatch):
+    raw = synthetic_raw(10, 0, ch_names=["Fp1", "Cz"], sfreq=512)
+    monkeypatch.setattr(looking, "MOST_VALUES", 5000)
+    found = look_at(raw)
+    assert not found.is_whole
+    assert 4900 <= found.signal.data.size <= 5000
+    assert np.isin(found.signal.data, raw.get_data()).all()

@@ -248,6 +248,13 @@ def test_reading_leaves_the_raw_as_it_is(case):
     assert np.array_equal(loaded.get_data(), before)
 
 
+def test_some_samples_of_a_recording_are_read_as_they_are_in_all():
+    raw = _raw(["Fp1", "Cz"]).set_annotations(mne.Annotations([0.5], [0.25], ["BAD_x"]))
+    whole, part = to_signal(raw), to_signal(raw, start=7, stop=30)
+    assert np.array_equal(part.data, whole.data[:, 7:30])
+    assert (part.annotations, part.axis) == (whole.annotations, whole.axis)
+
+
 def test_what_reading_found_travels_with_copies(case):
     raw = read_recording(case("trunc_data.edf")).copy()
     assert "truncated: 6 of 8 records, 2 s are lost" in to_signal(raw).notes

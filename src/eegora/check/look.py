@@ -151,14 +151,8 @@ def _read(
             return _trials(as_recording(source))
     elif isinstance(source, mne.io.BaseRaw):
         raw, name = source, raw_name(source)
-    elif isinstance(source, tuple) and len(source) in (3, 4):
-        data, ch_names, sfreq, *unit = source
-        made = read.array_to_signal(
-            np.asarray(data), list(ch_names), float(sfreq), unit=unit[0] if unit else "V", non_finite=policy
-        )
-        return made, made.n_times, made.annotations, None
     else:
-        made = as_signal(source)
+        made = as_signal(source, policy)
         return made, made.n_times, made.annotations, None
     if raw.n_times * len(raw.ch_names) <= MOST_VALUES:
         signal = read.to_signal(raw, name=name, non_finite=policy)
@@ -173,25 +167,17 @@ def _trials(trials: Any) -> tuple[Signal, int, tuple[Annotation, ...], Trials]:
 
 
 def _stretches(raw: mne.io.BaseRaw, name: str, policy: NonFinite) -> tuple[Signal, int, tuple[Annotation, ...]]:
-    """Read parts of a long recording, evenly spread, none in a gap."""
+    """Read parts of a long recording, evenly spread, none in a gap; together at most `MOST_VALUES` numbers."""
     from eegora.recordings import read
 
-    told = tuple(
-        dict.fromkeys(
-            Annotation(float(onset - raw.first_time), float(duration), str(text))
-            for onset, duration, text in zip(
-                raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
-            )
-        )
-    )
-    gaps = [(a.onset, a.onset + a.duration) for a in told if a.text.lower().startswith("bad_acq_skip")]
-    starts = np.linspace(0, raw.times[-1] - STRETCH_S, STRETCHES)
-    clear = [t for t in starts if not any(a < t + STRETCH_S and b > t for a, b in gaps)] or [float(starts[0])]
-    parts = []
-    for start in clear:
-        part = raw.copy().crop(start, start + STRETCH_S, include_tmax=False, verbose="ERROR")
-        parts.append(read.to_signal(part, name=name, non_finite=policy))
-    return _chained(parts), raw.n_times, told
+    known = read.described(raw, name)[0]
+    most = MOST_VALUES // (STRETCHES * len(raw.ch_names))
+    length = max(1, min(round(STRETCH_S * known.sfreq), most))
+    starts = np.linspace(0, raw.n_times - length, STRETCHES).astype(int).tolist()
+    gaps = [(start * known.sfreq, stop * known.sfreq) for start, stop in known.gaps]
+    clear = [t for t in starts if not any(a < t + length and b > t for a, b in gaps)] or starts[:1]
+    parts = [read.to_signal(raw, name=name, non_finite=policy, start=t, stop=t + length) for t in clear]
+    return _chained(parts), raw.n_times, known.annotations
 
 
 def _chained(parts: Sequence[Signal]) -> Signal:

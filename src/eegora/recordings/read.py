@@ -102,7 +102,12 @@ def signal_of(raw: mne.io.BaseRaw, name: str, non_finite: NonFinite) -> Signal:
 
 
 def to_signal(
-    raw: mne.io.BaseRaw, *, name: str = "recording", include: Sequence[str] = (), non_finite: NonFinite = "refuse"
+    raw: mne.io.BaseRaw,
+    *,
+    name: str = "recording",
+    non_finite: NonFinite = "refuse",
+    start: int = 0,
+    stop: int | None = None,
 ) -> Signal:
     """Return the EEG and bipolar channels in volts, under canonical names, checked.
 
@@ -112,44 +117,43 @@ def to_signal(
         Stays as it is.
     name : str
         For messages and tables.
-    include : sequence of str
-        Labels to take as EEG although nobody knows them.
     non_finite : str
         ``refuse``, ``interpolate``: linearly over at most 0.1 s, else the channel becomes bad and zero, or ``keep``.
+    start, stop : int
+        Samples to read, instead of all.
 
     Returns
     -------
     Signal
-        Positions are the file's, else the frozen table's by name; annotations count from the first sample.
+        Positions are the file's, else the frozen table's by name; annotations are the recording's, whatever is read of it,
+        and count from its first sample.
 
     Raises
     ------
     RecordingError
         ``no_channels``, ``non_finite``, ``constant_data``, ``bad_positions``, ``bad_rate``, ``cannot_read``, ``too_large``.
     """
-    known, picks, lines = described(raw, name, include)
-    check_fits(name, 8 * len(picks) * int(raw.n_times))
+    known, picks, lines = described(raw, name)
+    stop = int(raw.n_times) if stop is None else stop
+    check_fits(name, 8 * len(picks) * (stop - start))
     with quietly(name) as warned:
-        data = raw.get_data(picks=picks).astype(np.float64, copy=False)
-    return _checked(replace(known, data=data, notes=(*known.notes, *warned)), non_finite, lines)
+        data = raw.get_data(picks=picks, start=start, stop=stop).astype(np.float64, copy=False)
+    signal = replace(known, data=data, notes=(*known.notes, *warned))
+    return _checked(signal, non_finite, None if lines is None else lines[start:stop])
 
 
-def described(
-    raw: mne.io.BaseRaw, name: str, include: Sequence[str] = ()
-) -> tuple[Signal, list[int], NDArray[np.int64] | None]:
+def described(raw: mne.io.BaseRaw, name: str) -> tuple[Signal, list[int], NDArray[np.int64] | None]:
     """Return what is known of a Raw without its samples: a signal with two of zeros, which channels, and their lines.
 
     Errors as in `to_signal`, less those of the data.
     """
     temp = raw.info.get("temp")
     opened = temp if isinstance(temp, Opened) else Opened()
-    request = replace(opened.request, include=(*opened.request.include, *include))
-    check_request(raw.ch_names, Request(include=include), name)
     sfreq = float(raw.info["sfreq"])
     check_rate(sfreq, name)
     places = _places(raw, name)
     located = np.asarray(np.isfinite(places).all(axis=1)).tolist()
-    chosen = select(raw.ch_names, request, _stated_types(raw, opened.types), located)
+    chosen = select(raw.ch_names, opened.request, _stated_types(raw, opened.types), located)
     if not chosen.picks:
         raise no_channels(raw.ch_names, name)
     marked = [chosen.names[i] for i, pick in enumerate(chosen.picks) if raw.ch_names[pick] in raw.info["bads"]]
@@ -184,7 +188,6 @@ def array_to_signal(
     sfreq: float,
     *,
     unit: str = "V",
-    name: str = "array",
     request: Request | None = None,
     non_finite: NonFinite = "refuse",
 ) -> Signal:
@@ -208,7 +211,7 @@ def array_to_signal(
     UsageError
         ``bad_unit``.
     """
-    array = np.asarray(data)
+    array, name = np.asarray(data), "array"
     labels = [str(label) for label in ch_names]
     if array.ndim != 2 or len(array) != len(labels):
         raise ChannelError(
