@@ -33,6 +33,21 @@ class Annotation:
     text: str
     ch_names: tuple[str, ...] = ()
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether it asks for its stretch to be left out: its text begins with ``BAD``, in any case, as MNE has it."""
+        return self.text.lower().startswith("bad")
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether nothing was recorded meanwhile (``BAD_ACQ_SKIP``); every gap is bad, too."""
+        return self.text.lower().startswith("bad_acq_skip")
+
+    @property
+    def is_edge(self) -> bool:
+        """Whether two recordings were joined there (``EDGE boundary``)."""
+        return self.text.lower().startswith("edge")
+
 
 @dataclass(frozen=True)
 class TimeAxis:
@@ -120,9 +135,7 @@ class Signal:
     @property
     def gaps(self) -> tuple[tuple[float, float], ...]:
         """Stretches (start, stop) in seconds in which nothing was recorded (``BAD_ACQ_SKIP``)."""
-        return tuple(
-            (a.onset, a.onset + a.duration) for a in self.annotations if a.text.lower().startswith("bad_acq_skip")
-        )
+        return tuple((a.onset, a.onset + a.duration) for a in self.annotations if a.is_gap)
 
 
 @final

@@ -231,9 +231,8 @@ def _what_it_is(look: Look, signal: Signal) -> Finding:
 
 def _annotations(look: Look) -> list[Finding]:
     found = []
-    lower = [(a, a.text.lower()) for a in look.annotations]
-    gaps = [a for a, text in lower if text.startswith("bad_acq_skip")]
-    bad = [a for a, text in lower if text.startswith("bad") and a not in gaps]
+    gaps = [a for a in look.annotations if a.is_gap]
+    bad = [a for a in look.annotations if a.is_bad and not a.is_gap]
     if gaps:
         total = sum(a.duration for a in gaps)
         told = f"{len(gaps)} gap{'s' * (len(gaps) > 1)}, {total:g} s together: no window crosses one"

@@ -39,7 +39,7 @@ def spoilt(signal: Signal, name: str) -> NDArray[np.bool_]:
     """Mark the samples of a channel that an annotation calls bad, shape (n_times,)."""
     out = np.zeros(signal.n_times, bool)
     for a in signal.annotations:
-        if a.text.lower().startswith("bad") and (not a.ch_names or name in a.ch_names):
+        if a.is_bad and (not a.ch_names or name in a.ch_names):
             start, stop = np.rint(np.array([a.onset, a.onset + a.duration]) * signal.sfreq).astype(int)
             out[max(start, 0) : max(stop, 0)] = True
     return out

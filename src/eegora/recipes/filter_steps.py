@@ -20,8 +20,6 @@ from eegora.signal import Annotation, Array, Signal
 from eegora.stream import Stream, chained, stretch
 from eegora.windows import Windows
 
-SPLITTERS = ("edge", "bad_acq_skip")
-
 
 def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = None, method: str = "fir") -> State:
     """High-pass, low-pass or band-pass, as MNE's ``raw.filter`` does by default; each stretch between gaps on its own.
@@ -195,9 +193,7 @@ def constant(data: Array) -> NDArray[np.bool_]:
 def stretches(n_times: int, sfreq: float, annotations: Sequence[Annotation]) -> list[tuple[int, int]]:
     """Return the parts (start, stop) between gaps and edges, in samples, that a filter treats one by one."""
     breaks = sorted(
-        (round(a.onset * sfreq), round((a.onset + a.duration) * sfreq))
-        for a in annotations
-        if a.text.lower().startswith(SPLITTERS)
+        (round(a.onset * sfreq), round((a.onset + a.duration) * sfreq)) for a in annotations if a.is_gap or a.is_edge
     )
     parts, at = [], 0
     for start, stop in breaks:

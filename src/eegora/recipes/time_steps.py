@@ -283,20 +283,17 @@ def crops_of(signal: Signal, starts: NDArray[Any], n_valid: NDArray[Any], n_samp
 
 def without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) -> Windows:
     """Flag windows that overlap annotations, and drop those that the options drop."""
-    if not any(annotation.text.lower().startswith(("bad", "edge")) for annotation in windows.annotations):
+    marked = [annotation for annotation in windows.annotations if annotation.is_bad or annotation.is_edge]
+    if not marked:
         return windows
     begins, ends = windows.onsets, windows.onsets + windows.n_valid / windows.sfreq
     flags: dict[int, list[str]] = {}
     drop: dict[int, str] = {}
-    for annotation in windows.annotations:
-        text = annotation.text.lower()
-        if not text.startswith(("bad", "edge")):
-            continue
+    for annotation in marked:
         hit = (annotation.onset < ends) & (annotation.onset + annotation.duration > begins)
         for i in np.flatnonzero(hit):
             flags.setdefault(int(i), []).append(f"annotated:{annotation.text}")
-            gap = text.startswith("bad_acq_skip") and gaps == "drop"
-            if gap or (reject_by_annotation and text.startswith("bad")):
+            if (annotation.is_gap and gaps == "drop") or (annotation.is_bad and reject_by_annotation):
                 drop[int(i)] = annotation.text
     windows = flagged(windows, {i: dict.fromkeys(found) for i, found in flags.items()})
     if not drop:

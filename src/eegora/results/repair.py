@@ -240,8 +240,8 @@ def _annotated(raw: mne.io.BaseRaw, annotations: tuple[Annotation, ...], labels:
     import mne
 
     told = raw.annotations
-    rows = list(zip(told.onset, told.duration, told.description, strict=True))
-    again = [i for i, row in enumerate(rows) if row in rows[:i] and row[2].lower().startswith("bad_acq_skip")]
+    rows = [Annotation(*row) for row in zip(told.onset, told.duration, told.description, strict=True)]
+    again = [i for i, row in enumerate(rows) if row in rows[:i] and row.is_gap]
     if again:
         told.delete(again)
     if not annotations:

@@ -132,9 +132,7 @@ def widened(spans: Iterable[Span], n_tokens: int, sfreq: float, overlap: float, 
 
 def annotated(annotations: Iterable[Annotation]) -> list[Span]:
     """Return the spans of annotations whose text begins with BAD, in any case, acquisition gaps apart."""
-    texts = [(a.text.lower(), a) for a in annotations]
-    bad = [a for text, a in texts if text.startswith("bad") and not text.startswith("bad_acq_skip")]
-    return [Span(a.onset, a.onset + a.duration, a.ch_names) for a in bad]
+    return [Span(a.onset, a.onset + a.duration, a.ch_names) for a in annotations if a.is_bad and not a.is_gap]
 
 
 def gap_samples(gaps: Iterable[tuple[float, float]], n_times: int, sfreq: float) -> Cells:
