@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from eegora.checkpoints.published import Published
+from eegora.checkpoints.resolve import Found, locate
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def resolve(published: Published | None, **where: Any) -> Found:
+    """Find a checkpoint file, and compare its SHA-256 at once."""
+    return locate(published, **where).proven()
 
 
 @dataclass

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 
 from eegora.checkpoints.published import Published
 from eegora.checkpoints.read import read_config, read_tensors
-from eegora.checkpoints.resolve import fetch, resolve
+from eegora.checkpoints.resolve import fetch
 from eegora.errors import CheckpointError, EegoraError
 
-from .hub import Hub
+from .hub import Hub, resolve
 
 PUBLISHED = Published(("One/Model",), ("w.safetensors",), "MIT", 10, config_files=("config.json",))
 

@@ -16,10 +16,10 @@ import pytest
 
 from eegora.checkpoints.bundle import add_to_bundle
 from eegora.checkpoints.published import Published
-from eegora.checkpoints.resolve import fetch, resolve
+from eegora.checkpoints.resolve import fetch
 from eegora.errors import CheckpointError, HubError, UsageError
 
-from .hub import COMMIT, Hub
+from .hub import COMMIT, Hub, resolve
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

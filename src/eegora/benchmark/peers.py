@@ -64,9 +64,9 @@ class Peer:
             self.close()
             raise
 
-    def feed(self, inputs: Path, threads: int, tf32: bool = False) -> None:
+    def feed(self, inputs: Path, threads: int) -> None:
         """Give it inputs, as a .npz file."""
-        self._ask("feed", inputs=str(inputs), threads=threads, tf32=tf32)
+        self._ask("feed", inputs=str(inputs), threads=threads)
 
     def run(self) -> Sample:
         """Make one run."""

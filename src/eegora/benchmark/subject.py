@@ -117,9 +117,9 @@ class Subject:
         reading.coverage.raise_for("seeded parameters")
         return assembly.assembled(self.code, reading, dtype)
 
-    def inputs(self, batch: int, device: Device | None = None) -> Inputs:
+    def inputs(self, batch: int) -> Inputs:
         """Return the network's inputs, made of seeded noise, on the device in its number format."""
-        place = device or self.device
+        place = self.device
         return {
             key: value.to(place.name, place.torch_dtype) if value.is_floating_point() else value.to(place.name)
             for key, value in self.packed(batch).items()

@@ -38,13 +38,13 @@ def make(state, peer, task, arguments, device):  # type: ignore[no-untyped-def]
     return {"package": package, "version": importlib.metadata.version(package), "torch": torch.__version__}
 
 
-def feed(state, inputs, threads, tf32):  # type: ignore[no-untyped-def]
-    """Take inputs (a .npz file), a number of threads, and whether products may be rounded to TF32."""
+def feed(state, inputs, threads):  # type: ignore[no-untyped-def]
+    """Take inputs (a .npz file) and a number of threads; products are not rounded to TF32."""
     import numpy as np
     import torch
 
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     with np.load(inputs) as file:
         state["inputs"] = {key: torch.from_numpy(file[key]).to(state["device"]) for key in file.files}
     state["arguments"] = state["peer"]["arguments"](state["inputs"], state["task"])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from eegora.checkpoints import bundle as bundles
 from eegora.checkpoints import hub
@@ -76,17 +76,6 @@ class Found:
         """Return what provenance keeps: no machine path, nothing that is unknown."""
         names = ("source", "name", "sha256", "licence", "repo", "revision")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
-
-
-def resolve(published: Published | None, **where: Any) -> Found:
-    """Find a checkpoint file as `locate` does, and compare its SHA-256 with the recorded one.
-
-    Raises
-    ------
-    CheckpointError
-        As `locate`, and ``wrong_checksum``.
-    """
-    return locate(published, **where).proven()
 
 
 def locate(
@@ -161,14 +150,14 @@ def fetch(
     to : path-like, optional
         The bundle's folder, made if need be.
     say, offline, cache_dir
-        As `resolve`.
+        As `locate`.
     watch : callable, optional
         Gets the bytes so far and in all.
 
     Raises
     ------
     CheckpointError, HubError
-        As `resolve`.
+        As `locate`, and ``wrong_checksum``.
     """
     found = _fetched(published, _cache(cache_dir), offline, say, watch).proven()
     if to is None:

@@ -74,9 +74,6 @@ class Case:
         By argument, as stored.
     expected : dict of str to Expected
         By stage.
-    note : str
-    folder : Path
-        Where the vector file lies: an option that names a file is relative to it.
     """
 
     name: str
@@ -85,8 +82,6 @@ class Case:
     options: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
     expected: Mapping[str, Expected] = field(default_factory=dict)
-    note: str = ""
-    folder: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -267,8 +262,6 @@ class _Reader:
             options=self.object(entry.get("options", {}), f"options of case {name}"),
             inputs={key: self.input(value, f"input {key} of case {name}") for key, value in inputs.items()},
             expected={stage: self.expected(value, f"{stage} of case {name}") for stage, value in stages.items()},
-            note=str(entry.get("note", "")),
-            folder=self.path.parent,
         )
 
     def input(self, entry: Any, where: str) -> Input:

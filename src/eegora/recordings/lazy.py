@@ -44,17 +44,11 @@ def load(
 
 
 def large_source(source: Any, room: Room) -> Stream | None:
-    """Return a path or a Raw as a Stream if it is too large for the room; a Stream as it is; else None."""
+    """Return a Raw as a Stream if it is too large for the room; a Stream as it is; else None."""
     import mne
 
     if isinstance(source, Stream):
         return source
-    if isinstance(source, str | Path):
-        raw = open_raw(Path(source), Request(), None)
-        if not is_large(raw, room):
-            return None
-        cut_unreadable(raw, Path(source).name)
-        return to_stream(raw, name=Path(source).name, room=room)
     if isinstance(source, mne.io.BaseRaw) and is_large(source, room):
         files = [file for file in source.filenames if file is not None]
         return to_stream(source, name=Path(files[0]).name if files else "Raw", room=room)

@@ -136,10 +136,10 @@ def timing_figure(timings: Mapping[str, float], name: str, *, untrained: bool) -
     return figure
 
 
-def waveform_figure(reconstruction: Reconstruction, name: str, *, n_windows: int = 2, n_channels: int = 4) -> Figure:
-    """Draw input against output, in model units, for a few windows (columns) and channels (rows)."""
+def waveform_figure(reconstruction: Reconstruction, name: str) -> Figure:
+    """Draw input against output, in model units, for at most two windows (columns) and four channels (rows)."""
     r = reconstruction
-    columns, rows = _spread(len(r), n_windows), _spread(len(r.ch_names), n_channels)
+    columns, rows = _spread(len(r), 2), _spread(len(r.ch_names), 4)
     with new_figure(11, 1.5 + 1.35 * max(len(rows), 1), untrained=r.provenance.untrained) as figure:
         heading = f"{name}: input and output in model units ({r.windows.name})"
         figure.text(0.06, 1 - 0.32 / figure.get_figheight(), heading, fontsize=10.5, fontweight="bold", va="top")

@@ -49,10 +49,10 @@ def flat_positions(ch_names: Sequence[str], ch_pos: Array | None = None) -> Arra
     return np.asarray(direction * radius[:, None])
 
 
-def draw_outline(axes: Axes, *, radius: float = 1.0, color: str = GREY) -> None:
+def draw_outline(axes: Axes, *, radius: float = 1.0) -> None:
     """Draw head, nose and ears, and fit the axes around them."""
     angle = np.linspace(0, 2 * np.pi, 200)
-    style: dict[str, Any] = {"color": color, "linewidth": 1.0, "zorder": 1, "clip_on": False}
+    style: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "zorder": 1, "clip_on": False}
     axes.plot(radius * np.cos(angle), radius * np.sin(angle), **style)
     axes.plot([-0.12, 0, 0.12], [radius * 0.993, radius + 0.13, radius * 0.993], **style)
     side = np.linspace(-0.5, 0.5, 40) * np.pi
@@ -62,7 +62,7 @@ def draw_outline(axes: Axes, *, radius: float = 1.0, color: str = GREY) -> None:
     axes.set_axis_off()
 
 
-def draw_map(axes: Axes, values: Array, flat: Array, *, limits: tuple[float, float], cmap: str = "YlGnBu") -> Any:
+def draw_map(axes: Axes, values: Array, flat: Array, *, limits: tuple[float, float]) -> Any:
     """Spread values over a head: each point shows the mean of all channels, weighted by nearness.
 
     Parameters
@@ -91,7 +91,7 @@ def draw_map(axes: Axes, values: Array, flat: Array, *, limits: tuple[float, flo
         grid,
         extent=(-radius, radius, -radius, radius),
         origin="lower",
-        cmap=cmap,
+        cmap="YlGnBu",
         vmin=limits[0],
         vmax=limits[1],
         interpolation="bilinear",

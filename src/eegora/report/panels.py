@@ -26,12 +26,13 @@ MOST_TRACES = 32
 MOST_HZ = 250.0
 TITLE_PAD = 16  # points: room for the names of annotations
 SECONDS = 12.0
+PLAN_LINES, PLAN_WIDTH = 4, 74  # of the words below the channel plan
 SPECTRUM_SECONDS = 300.0  # enough for a smooth spectrum, short enough for a day's recording
 
 
-def draw_traces(axes: Axes, signal: Signal, *, seconds: float = SECONDS) -> None:
+def draw_traces(axes: Axes, signal: Signal) -> None:
     """Draw the beginning of a recording, channels stacked, with a scale bar, annotations shaded, bad channels in red."""
-    n_times = min(signal.n_times, round(seconds * signal.sfreq))
+    n_times = min(signal.n_times, round(SECONDS * signal.sfreq))
     shown = np.unique(np.linspace(0, len(signal.ch_names) - 1, MOST_TRACES).round().astype(int))
     volts = signal.to_volts()[shown, :n_times] * 1e6
     volts = volts - np.median(volts, axis=-1, keepdims=True)
@@ -94,7 +95,7 @@ def draw_plan(axes: Axes, signal: Signal, windows: Windows) -> None:
     axes.set_title(f"Channel plan ({windows.plan})", pad=TITLE_PAD)
 
 
-def describe_plan(axes: Axes, plan: ChannelPlan, *, most: int = 4, width: int = 74) -> None:
+def describe_plan(axes: Axes, plan: ChannelPlan) -> None:
     """Write what the drawing cannot show: what lines mean, renamed channels, and dropped ones with the reason."""
     lines = []
     if any(use.action == "derived" for use in plan.uses):
@@ -109,9 +110,9 @@ def describe_plan(axes: Axes, plan: ChannelPlan, *, most: int = 4, width: int = 
         if use.action == "dropped":
             reasons.setdefault(use.reason or "no reason given", []).extend(use.sources)
     lines += [f"Dropped ({reason}): {_some(labels, 8)}." for reason, labels in reasons.items()]
-    text = [part for line in lines for part in wrap(line, width)]
-    if len(text) > most:
-        text = [*text[: most - 1], text[most - 1][: width - 2] + " …"]
+    text = [part for line in lines for part in wrap(line, PLAN_WIDTH)]
+    if len(text) > PLAN_LINES:
+        text = [*text[: PLAN_LINES - 1], text[PLAN_LINES - 1][: PLAN_WIDTH - 2] + " …"]
     bare(axes)
     axes.text(0.5, 1, "\n".join(text), ha="center", va="top", fontsize=8, color=GREY, linespacing=1.5)
 
