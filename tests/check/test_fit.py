@@ -34,7 +34,7 @@ def test_a_tuh_recording_can_run(case, spec):
     assert sentence(verdict, "windows") == "luna-tuab makes 1 window of 5 s: 22 rows × 1280 samples at 256 Hz"
     assert (
         sentence(verdict, "reference")
-        == "recorded against REF, by the labels; the recipe's differences cancel a common one"
+        == "recorded against REF, by the labels; the recipe's differences cancel it"
     )
     assert "nothing above 100 Hz" in sentence(verdict, "rate")
     assert verdict.plan.counts()["derived"] == 22

@@ -160,7 +160,12 @@ def _filled(
     n_through = n_filled if look.is_whole else n_windows
     ahead = forward.forward(spec, variant, verdict.task, windows, n_through) if network else None
     held, sizes = training.memory(look, windows, n_windows, ahead)
-    found = [*filling.findings(look, windows, n_filled), *held, *said.remarks(look.signal, windows, look.is_whole)]
+    found = [
+        *filling.findings(look, windows, n_filled),
+        *said.reference(look, recipe, windows),
+        *held,
+        *said.remarks(look.signal, windows, look.is_whole),
+    ]
     return replace(
         verdict,
         findings=(*verdict.findings, *found),

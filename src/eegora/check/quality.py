@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eegora.check.verdict import Finding
 from eegora.recordings.checks import PLAUSIBLE_STD_V, stds
+from eegora.recordings.references import references
 from eegora.signal import Signal, runs
 
 Volts = NDArray[np.float64]
@@ -137,7 +138,7 @@ def reference(signal: Signal, volts: Volts) -> str:
     pairs = [name for name in signal.ch_names if "-" in name]
     if len(pairs) == len(signal.ch_names):
         return "bipolar derivations"
-    said = {u.reason.removeprefix("recorded against ") for u in signal.plan.uses if u.reason.startswith("recorded ag")}
+    said = set(references(signal.plan).values())
     mixed = f", {len(pairs)} bipolar derivations among them" if pairs else ""
     if len(said) > 1:
         return f"recorded against several references: {', '.join(sorted(said))}{mixed}"

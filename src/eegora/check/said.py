@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from eegora.check.look import Look
 from eegora.check.verdict import Finding, WindowCount
 from eegora.check.ways import edited, with_line
 from eegora.recipes.recipe import Recipe
+from eegora.recordings.references import mixed
 from eegora.signal import Signal
 from eegora.windows import Windows
 
@@ -99,15 +98,18 @@ def line_noise(look: Look, recipe: Recipe) -> list[Finding]:
 
 def reference(look: Look, recipe: Recipe, windows: Windows) -> list[Finding]:
     """Say what the rows are against, and what the recipe makes of that."""
+    assert look.signal is not None
     told = look.numbers["reference"]
     names = {step.name for step in recipe.steps}
+    if against := mixed(look.signal.plan, windows.plan):
+        next_step = "give a recording against one reference, or --exclude the channels of the others"
+        return [Finding("warning", "reference", against, next_step)]
     if "average_reference" in names:
         return [Finding("ok", "reference", f"{told}; the recipe takes the average")]
     if any(use.action == "derived" for use in windows.plan.uses):
-        severity: Any = "warning" if "several" in told else "ok"
-        return [Finding(severity, "reference", f"{told}; the recipe's differences cancel a common one")]
+        return [Finding("ok", "reference", f"{told}; the recipe's differences cancel it")]
     sentence = f"{told}; the model takes it as it is: compare only recordings of one reference"
-    return [Finding("warning" if "several" in told else "note", "reference", sentence)]
+    return [Finding("note", "reference", sentence)]
 
 
 def places(windows: Windows) -> list[Finding]:
@@ -132,6 +134,10 @@ def bads(signal: Signal, recipe: Recipe) -> list[Finding]:
 
 def remarks(signal: Signal, windows: Windows, whole: bool) -> list[Finding]:
     """Return what recipe and model note; but for what a finding with its numbers says too."""
-    said = ("marked bad, but among", *(["electrodes are missing", "windows dropped, they overlap"] if whole else []))
+    said = (
+        "marked bad, but among",
+        "recorded against different references",
+        *(["electrodes are missing", "windows dropped, they overlap"] if whole else []),
+    )
     told = [note for note in windows.notes if note not in signal.notes and not any(text in note for text in said)]
     return [Finding("note", "recipe", note) for note in told]

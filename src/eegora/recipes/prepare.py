@@ -16,6 +16,7 @@ from eegora.recipes.fill import POLICIES
 from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.steps import STEPS
 from eegora.recipes.undo import giving_up, noted, valid, with_fields
+from eegora.recordings.references import mixed
 from eegora.signal import Array, Signal, Trials
 from eegora.stream import Room, Stream
 from eegora.windows import Windows, join
@@ -104,6 +105,8 @@ def prepare(
         return windows
     _check_varies(windows, recipe)
     head = source.head if isinstance(source, Stream) else source.parts[0] if isinstance(source, Trials) else source
+    against = mixed(head.plan, windows.plan)
+    windows = noted(windows, *([f"{against}; --exclude leaves a channel out"] if against else []))
     return _with_bads(with_fields(windows, recipe=recipe.to_toml()), head)
 
 

@@ -10,6 +10,7 @@ from eegora.errors import ChannelError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recordings.channels import Label, nearest_names, parse_label, same_electrode
 from eegora.recordings.opening import Request
+from eegora.recordings.references import RECORDED
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _quoted(labels: Sequence[str]) -> str:
 
 
 def _kept(label: Label, name: str) -> ChannelUse:
-    reason = f"recorded against {label.reference}" if label.reference else ""
+    reason = f"{RECORDED}{label.reference}" if label.reference else ""
     if label.name is None:
         reason = "an electrode that the table does not know"
     return ChannelUse("kept" if label.raw == name else "renamed", name, (label.raw,), reason)
