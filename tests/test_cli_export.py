@@ -109,7 +109,7 @@ def test_recipe_run_writes_what_leads_back_to_volts(run, ending):
     assert Recipe.from_toml(record["provenance"]["recipe"]) == find_recipe(SPEC)
     same = load_windows(path)
     assert same.recipe == windows.recipe
-    assert same.choices == {"missing": None, "exclude": [], "bads": []}
+    assert same.choices == {"missing": None, "unknown": None, "exclude": [], "bads": []}
 
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])

@@ -108,7 +108,7 @@ class Model:
         how = how or Preparation()
         variant = self.spec.variant(self.variant)
         recipe = registry.find_recipe(self.spec, how.recipe or (variant.recipe if variant else None))
-        return recipe if how.every is None else recipe.every(float(how.every))
+        return how.applied(recipe)
 
     def window_seconds(self, how: Preparation | None = None) -> float:
         """Return the length of the windows that a recipe cuts.
@@ -171,8 +171,8 @@ class Model:
                 )
             except ChannelError as error:
                 raise with_ways_on(error, self.spec) from None
-            choices = {"missing": how.missing, "unknown": how.unknown, "exclude": list(how.exclude), **how.reading}
-            windows = replace(windows, choices={**windows.choices, **choices})
+            notes = (*windows.notes, *how.remarks(recipe, windows))
+            windows = replace(windows, notes=notes, choices={**windows.choices, **how.choices})
         own = self._code.vocabulary
         vocabulary = own(self._settings(how), task) if own else self.spec.vocabulary.get(task)
         windows = fit_channels(windows, self.spec, vocabulary, task, how.unknown)

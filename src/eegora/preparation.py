@@ -15,6 +15,7 @@ from eegora.recordings.checks import NonFinite
 from eegora.recordings.units import Units
 from eegora.results.pooling import Pooling
 from eegora.stream import Room
+from eegora.windows import Windows
 
 READING = ("units", "sfreq", "montage", "include", "channels", "rename", "non_finite")
 Progress = Callable[[int, int], None]  # windows done, windows in all
@@ -97,6 +98,10 @@ class Preparation:
         Channels to leave out, as the recording or the recipe spells them.
     every : float or None
         Seconds from the start of one window to that of the next. None: as the recipe says, one after the other.
+    line_freq : float, str or None
+        Where the mains are: 50 or 60 Hz moves the recipe's notch there, ``off`` leaves it out. None: as the recipe says.
+    reject_annotated : bool
+        Drop windows that overlap an annotation whose text begins with ``bad``; else the recipe says.
     settings : dict
         Choices that a model offers for a call, by name; they win over its configuration.
     units, sfreq, montage, include, channels, rename
@@ -118,6 +123,8 @@ class Preparation:
     unknown: str | None = None
     exclude: Sequence[str] = ()
     every: float | None = None
+    line_freq: float | str | None = None
+    reject_annotated: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     units: Units | None = None
     sfreq: float | None = None
@@ -140,9 +147,51 @@ class Preparation:
         plain = Preparation()
         return {name: chosen for name in READING if (chosen := getattr(self, name)) != getattr(plain, name)}
 
+    def applied(self, recipe: Recipe) -> Recipe:
+        """Return a recipe as these choices want it.
+
+        Raises
+        ------
+        UsageError
+            ``bad_option``, ``bad_recipe``.
+        """
+        if self.line_freq is not None:
+            recipe = recipe.at_line(self.line_freq)
+        if self.reject_annotated:
+            recipe = recipe.choosing(reject_by_annotation=True)
+        return recipe if self.every is None else recipe.every(float(self.every))
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What a result's record keeps of them."""
+        chosen = {"missing": self.missing, "unknown": self.unknown, "exclude": list(self.exclude)}
+        asked = {"line_freq": self.line_freq, "reject_annotated": self.reject_annotated}
+        return chosen | {name: value for name, value in asked.items() if value} | self.reading
+
+    def remarks(self, recipe: Recipe, windows: Windows) -> tuple[str, ...]:
+        """Say what of these choices a recipe cannot follow, and which windows are used that could be left out."""
+        told = []
+        if self.line_freq is not None and not (recipe.line_freqs or str(self.line_freq).lower() == "off"):
+            told.append(f"line_freq {self.line_freq}: recipe {recipe.name} has no notch, no line was taken out")
+        if used := used_annotated(annotated(windows)):
+            told.append(f"{used}; --reject-annotated leaves them out (in Python reject_annotated=True)")
+        return tuple(told)
+
     def narrowed(self, pooling: Pooling) -> Preparation:
         """Return the same, with the settings by which a model computes no more than a pooling reads."""
         return replace(self, settings={**dict(pooling.reads), **self.settings})
+
+
+def annotated(windows: Windows) -> int:
+    """Return how many windows overlap an annotation that begins with ``bad``."""
+    return sum(any(flag.lower().startswith("annotated:bad") for flag in flags) for flags in windows.flags)
+
+
+def used_annotated(n: int) -> str:
+    """Say that so many windows annotated as bad are used; empty for none."""
+    if not n:
+        return ""
+    return f"{n} window{'s overlap stretches' if n > 1 else ' overlaps a stretch'} annotated as bad, and {'are' if n > 1 else 'is'} used"
 
 
 def cells_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -32,10 +32,7 @@ def test_a_tuh_recording_can_run(case, spec):
     verdict = check_recording(case("tuh_ref.edf"), spec)
     assert (verdict.answer, verdict.exit_code) == ("can run", 0)
     assert sentence(verdict, "windows") == "luna-tuab makes 1 window of 5 s: 22 rows × 1280 samples at 256 Hz"
-    assert (
-        sentence(verdict, "reference")
-        == "recorded against REF, by the labels; the recipe's differences cancel it"
-    )
+    assert sentence(verdict, "reference") == "recorded against REF, by the labels; the recipe's differences cancel it"
     assert "nothing above 100 Hz" in sentence(verdict, "rate")
     assert verdict.plan.counts()["derived"] == 22
     assert verdict.next == f"eegora embed {case('tuh_ref.edf')} --model luna-base"
@@ -209,15 +206,13 @@ def humming(tmp_path):
     return make
 
 
-def test_bad_stretches_come_with_a_command_that_leaves_them_out(noise, spec, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_bad_stretches_come_with_the_option_that_leaves_them_out(noise, spec):
     signal = noise(annotations=(Annotation(6.0, 0.5, "BAD_move"),))
     zuna = find("zuna")[1]
     finding = check_recording(signal, zuna).finding("annotated_windows")
     assert finding.sentence == "1 window overlaps a stretch annotated as bad, and is used"
-    write, _, use = finding.next.removeprefix("to leave such windows out: ").partition("; then --recipe ")
-    subprocess.run(["sh", "-c", write.replace("eegora ", f"{sys.executable} -m eegora ", 1)], check=True)
-    again = check_recording(signal, zuna, recipe=use)
+    assert finding.next.startswith("--reject-annotated")
+    again = check_recording(signal, zuna, reject_annotated=True)
     assert again.finding("annotated_windows") is None
     assert sentence(again, "dropped_windows") == "1 of 3 windows dropped, they overlap BAD_move"
 
@@ -228,17 +223,15 @@ def test_what_cannot_be_undone_is_told_where_there_is_a_way_back(noise):
     assert "filter" in sentence(check_recording(noise(), zuna, task="reconstruct"), "not_undone")
 
 
-def test_line_noise_beside_the_notch_comes_with_a_command_that_moves_it(humming, spec, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_line_noise_beside_the_notch_comes_with_the_option_that_moves_it(humming, spec):
     verdict = check_recording(humming(50), spec)
     finding = verdict.finding("line_noise")
     assert finding.severity == "warning"
     assert "line noise at 50 Hz" in finding.sentence
     assert "notch is at 60 Hz" in finding.sentence
-    write, _, use = finding.next.partition("; then --recipe ")
-    write = write.replace("eegora ", f"{sys.executable} -m eegora ", 1)
-    subprocess.run(["sh", "-c", write], check=True)
-    again = check_recording(humming(50), spec, recipe=use)
+    assert finding.next == "--line-freq 50"
+    again = check_recording(humming(50), spec, line_freq="50")
+    assert again.next.endswith("--model luna-base --line-freq 50")
     assert again.finding("line_noise").severity == "ok"
     assert "takes it out (50 Hz)" in again.finding("line_noise").sentence
 

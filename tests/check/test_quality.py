@@ -69,26 +69,6 @@ def test_coarse_steps_that_reach_the_limit_now_and_then_are_not_clipped(noise):
     assert quality.dead(signal, coarse) == []
 
 
-@pytest.mark.parametrize("line", [50.0, 60.0])
-def test_line_noise_is_found_where_it_is(noise, line):
-    signal = noise()
-    t = np.arange(signal.n_times) / signal.sfreq
-    lines = quality.line_noise(signal.data + 10e-6 * np.sin(2 * np.pi * line * t), signal.sfreq)
-    assert list(lines) == [line]
-    assert lines[line] > 8
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_noise_alone_has_no_line(seed):
-    data = np.random.default_rng(seed).standard_normal((1, 5 * 256))
-    assert quality.line_noise(data, 256.0) == {}
-
-
-def test_what_is_too_short_or_slow_cannot_tell_lines(noise):
-    assert quality.line_noise(noise(seconds=3).data, 256.0) is None
-    assert quality.line_noise(noise(sfreq=100.0).data, 100.0) is None
-
-
 def test_the_reference_is_what_data_and_labels_tell(noise):
     signal = noise()
     assert quality.reference(signal, signal.data) == "labels do not tell the reference"

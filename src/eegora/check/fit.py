@@ -15,7 +15,7 @@ from eegora.check.look import Look, look_at
 from eegora.check.verdict import Finding, Verdict, WindowCount
 from eegora.check.ways import Attempt, ways_on
 from eegora.errors import EegoraError, UsageError
-from eegora.preparation import Preparation
+from eegora.preparation import Preparation, annotated
 from eegora.recipes import resample_blocks, streamed
 from eegora.recipes.event_steps import events_of
 from eegora.recipes.recipe import Recipe
@@ -55,7 +55,7 @@ def check_recording(
     network : bool
         Estimate also how long the network will take; its parameters are not needed for that, torch is.
     **how
-        ``recipe``, ``missing``, ``unknown``, ``exclude``: as in `Preparation`.
+        ``recipe``, ``missing``, ``unknown``, ``exclude``, ``line_freq``, ``reject_annotated``: as in `Preparation`.
 
     Returns
     -------
@@ -78,11 +78,11 @@ def check_recording(
     one = spec.variant(variant) if variant else spec.variants[0]
     if one is None:
         raise UsageError("unknown_model", f"{spec.title} has no variant {variant!r}")
-    given = Preparation(**how)
-    chosen = find_recipe(spec, given.recipe or one.recipe).checked()
+    fills = task in filling.TASKS
+    given = _of_whole(Preparation(**how)) if fills else Preparation(**how)
+    chosen = given.applied(find_recipe(spec, given.recipe or one.recipe).checked())
     model, exclude = registry.full_name(spec, one), given.exclude
     command = _command(look, model, task, given) + " --checkpoint FILE" * (task not in one.trained)
-    fills = task in filling.TASKS
     findings = list(filling.of_reading(look) if fills else look.findings)
     findings += _task(spec, one.trained, task, model, look.typed)
     verdict = Verdict(look.name, model, chosen.name, task, tuple(findings), look.plan, numbers=look.numbers)
@@ -177,6 +177,11 @@ def _filled(
     )
 
 
+def _of_whole(given: Preparation) -> Preparation:
+    """Return choices without those that commands which fill in whole recordings do not have."""
+    return replace(given, line_freq=None, reject_annotated=False)
+
+
 def _excerpt(look: Look, signal: Signal, recipe: Recipe) -> Signal:
     """Return the signal that the recipe runs on: all of it, or the beginning of what was read of a long recording."""
     if look.is_whole:
@@ -212,10 +217,11 @@ def _command(look: Look, model: str, task: str, given: Preparation) -> str:
     """Return what to type to run the task as it was checked."""
     recipe = getattr(given.recipe, "name", given.recipe)
     options = {"recipe": recipe, "missing": given.missing, "unknown": given.unknown, "exclude": ",".join(given.exclude)}
-    options |= look.reading
+    options |= {"line-freq": given.line_freq, **look.reading}
     if task == "upsample":
         options["montage"] = filling.ADDED
     told = [f"--{name} {value}" for name, value in options.items() if value]
+    told += ["--reject-annotated"] * given.reject_annotated
     return " ".join(["eegora", task, look.typed, "--model", model, *told])
 
 
@@ -251,9 +257,8 @@ def _count(look: Look, recipe: Recipe, windows: Windows) -> WindowCount:
     grid = _grid(look, recipe, rejecting=False)
     kept = windows if look.is_whole else _grid(look, recipe, rejecting=True)
     end = float((grid.onsets + grid.n_valid / grid.sfreq).max(initial=0.0))
-    annotated = sum(any(flag.startswith("annotated:") for flag in flags) for flags in kept.flags)
     lost = round(max(0.0, look.seconds - end), 6) if _events(recipe) is None else 0.0
-    return WindowCount(len(kept), len(grid) - len(kept), annotated, windows.seconds, lost)
+    return WindowCount(len(kept), len(grid) - len(kept), annotated(kept), windows.seconds, lost)
 
 
 def _grid(look: Look, recipe: Recipe, *, rejecting: bool) -> Windows:

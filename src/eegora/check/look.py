@@ -14,6 +14,7 @@ from eegora.check import quality
 from eegora.check.verdict import Finding
 from eegora.errors import EegoraError, RecordingError
 from eegora.plan import ChannelPlan
+from eegora.recipes.lines import line_noise
 from eegora.recordings.checks import NonFinite
 from eegora.recordings.positions import head_position
 from eegora.recordings.source import as_recording, as_signal, marked_bad, raw_name
@@ -202,7 +203,7 @@ def _findings(look: Look, signal: Signal) -> tuple[list[Finding], dict[str, Any]
     ]
     more, microvolts = quality.amplitude(signal, volts)
     found += [*more, *quality.dead(signal, volts)]
-    lines = quality.line_noise(volts, signal.sfreq)
+    lines = line_noise(volts, signal.sfreq)
     if signal.bads:
         found.append(Finding("note", "bads", f"marked bad: {', '.join(signal.bads)}"))
     found += _annotations(look)

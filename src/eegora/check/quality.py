@@ -1,4 +1,4 @@
-"""What the samples themselves show: flat, clipped, noisy channels, line noise, the reference. Arrays in, findings out."""
+"""What the samples themselves show: flat, clipped, noisy channels, the reference. Arrays in, findings out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ NOISY = 5.0  # times the median channel
 QUIET = 0.1
 CLIPPED_RUN = 4  # equal samples in a row at a channel's extreme: rounding seldom gives that many
 CLIPPED_SHARE = 1e-3
-LINES_HZ = (50.0, 60.0)
-LINE_DB = 8.0  # above its neighbours; four averaged spectra of noise stay below
-LINE_BLOCK_S = 2.0
 AVERAGED = 0.01  # the mean over channels against a channel: what 16-bit rounding leaves of an average reference
 
 
@@ -93,43 +90,6 @@ def dead(signal: Signal, volts: Volts) -> list[Finding]:
         told = _some([f"{name} ({share:.1%} of its samples)" for name, share in named.items()])
         next_step = "record with a larger range, or leave them out: --exclude " + ",".join(named)
         found.append(Finding("warning", "clipped", f"stuck at the amplifier's limit: {told}", next_step))
-    return found
-
-
-def line_noise(volts: Volts, sfreq: float) -> dict[float, float] | None:
-    """Return how far 50 and 60 Hz stand above their neighbours, dB, where they do.
-
-    Parameters
-    ----------
-    volts : ndarray, shape (n_channels, n_times)
-
-    Returns
-    -------
-    dict of float to float, or None
-        Median over channels; None if five seconds are not there, or the rate is too low, to tell.
-    """
-    length = round(LINE_BLOCK_S * sfreq)
-    starts = np.arange(0, volts.shape[1] - length + 1, length // 2 or 1)
-    if len(starts) < 4 or LINES_HZ[0] + 6 > sfreq / 2:
-        return None
-    if len(starts) > 300:
-        starts = starts[np.linspace(0, len(starts) - 1, 300).astype(np.intp)]
-    power: Volts = np.zeros((len(volts), length // 2 + 1))
-    for start in starts:
-        block = volts[:, start : start + length]
-        power += np.abs(np.fft.rfft((block - block.mean(axis=1, keepdims=True)) * np.hanning(length))) ** 2
-    power = power[power.any(axis=1)]
-    freqs = np.fft.rfftfreq(length, 1 / sfreq)
-    found = {}
-    for line in LINES_HZ:
-        off = np.abs(freqs - line)
-        around = power[:, (off >= 1.5) & (off <= 6)]
-        if line + 6 > sfreq / 2 or not len(power):
-            continue
-        ratio = power[:, off <= 0.75].mean(axis=1) / np.maximum(np.median(around, axis=1), np.finfo(float).tiny)
-        level = float(10 * np.log10(np.maximum(np.median(ratio), np.finfo(float).tiny)))
-        if level >= LINE_DB:
-            found[line] = round(level, 1)
     return found
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from eegora.check.look import Look
 from eegora.check.verdict import Finding, WindowCount
-from eegora.check.ways import edited, with_line
+from eegora.check.ways import edited
+from eegora.preparation import used_annotated
 from eegora.recipes.recipe import Recipe
 from eegora.recordings.references import mixed
 from eegora.signal import Signal
@@ -25,15 +26,8 @@ def reaching(look: Look, recipe: Recipe, windows: Windows, count: WindowCount, w
         sentence = told[0] if told and look.is_whole else sentence
         found.append(Finding("warning", "dropped_windows", sentence))
     if count.n_annotated:
-        few = (
-            "1 window overlaps a stretch"
-            if count.n_annotated == 1
-            else f"{count.n_annotated} windows overlap stretches"
-        )
-        sentence = f"{few} annotated as bad, and {'is' if count.n_annotated == 1 else 'are'} used"
-        write, use = with_line(recipe, recipe.cut.name, "reject_by_annotation = true", "good")
-        next_step = f"to leave such windows out: {write}; then {use}"
-        found.append(Finding("warning", "annotated_windows", sentence, next_step))
+        used = used_annotated(count.n_annotated)
+        found.append(Finding("warning", "annotated_windows", used, "--reject-annotated leaves them out"))
     if count.lost_s > 0:
         found.append(
             Finding("note", "tail", f"the last {count.lost_s:g} s{' of each epoch' * bool(look.trials)} fill no window")
@@ -67,13 +61,8 @@ def reaching(look: Look, recipe: Recipe, windows: Windows, count: WindowCount, w
 def line_noise(look: Look, recipe: Recipe) -> list[Finding]:
     """Hold line noise against the recipe's notch."""
     found = look.numbers["line_noise_db"]
-    freqs: set[float] = set()
-    detects = False
-    for step in recipe.steps:
-        if step.name == "notch":
-            value = step.options.get("freqs", ())
-            freqs |= {float(f) for f in (value if isinstance(value, tuple) else (value,))}
-            detects |= bool(step.options.get("detect"))
+    freqs = set(recipe.line_freqs)
+    detects = any(step.name == "notch" and step.options.get("detect") for step in recipe.steps)
     notched = f"{', '.join(f'{f:g}' for f in sorted(freqs))} Hz" if freqs else "where it finds lines" * detects
     if found is None:
         return [Finding("note", "line_noise", "too short, or sampled too slowly, to tell line noise")]
@@ -88,9 +77,11 @@ def line_noise(look: Look, recipe: Recipe) -> list[Finding]:
         return [
             Finding("note", "line_noise", f"line noise at {told}; the recipe has no notch, as in the model's training")
         ]
-    wanted = ", ".join(f"{float(hz):g}.0" for hz in found)
-    write, use = edited(recipe, [("freqs", f"[{wanted}]")], f"{'-'.join(found)}hz")
-    next_step = f"{write}; then {use}"
+    next_step = f"--line-freq {next(iter(found))}"
+    if len(found) > 1:
+        wanted = ", ".join(f"{float(hz):g}.0" for hz in found)
+        write, use = edited(recipe, [("freqs", f"[{wanted}]")], f"{'-'.join(found)}hz")
+        next_step = f"{write}; then {use}"
     return [
         Finding("warning", "line_noise", f"line noise at {told}, but the recipe's notch is at {notched}", next_step)
     ]
@@ -137,6 +128,7 @@ def remarks(signal: Signal, windows: Windows, whole: bool) -> list[Finding]:
     said = (
         "marked bad, but among",
         "recorded against different references",
+        "is still there: the notch",
         *(["electrodes are missing", "windows dropped, they overlap"] if whole else []),
     )
     told = [note for note in windows.notes if note not in signal.notes and not any(text in note for text in said)]

@@ -53,7 +53,7 @@ class WindowCount:
     n_dropped : int
         That overlap an annotation or a gap, or that the recipe rejects.
     n_annotated : int
-        Among those that reach the model, how many overlap an annotation that begins with ``bad`` or ``edge``.
+        Among those that reach the model, how many overlap an annotation that begins with ``bad``.
     seconds : float
         Length of one.
     lost_s : float

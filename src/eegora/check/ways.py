@@ -112,13 +112,6 @@ def edited(recipe: Recipe, lines: Iterable[tuple[str, str]], suffix: str) -> tup
     return f"eegora recipe show {recipe.name} --toml | sed {edits} > {own}", f"--recipe {own}"
 
 
-def with_line(recipe: Recipe, step: str, line: str, suffix: str) -> tuple[str, str]:
-    """Return a command that writes a recipe with one more option in a step, and the option to use it."""
-    own = f"{recipe.name}-{suffix}.toml"
-    edit = f'awk \'{{print}} /^step = "{step}"/{{print "{line}"}}\''
-    return f"eegora recipe show {recipe.name} --toml | {edit} > {own}", f"--recipe {own}"
-
-
 def _slower(tried: Attempt, command: str) -> list[tuple[Attempt, str]]:
     """Offer the recipe with its low-pass below what the rate can hold, and without notches above."""
     half = tried.signal.sfreq / 2

@@ -7,8 +7,8 @@ import typer
 from eegora.cli.options import (
     ModelOptions,
     OutputOptions,
-    RecordingOptions,
     RoomOptions,
+    WindowOptions,
     expand,
     model_name,
     output_path,
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     )
 
 
-def attention(recording: RecordingOptions, model: ModelOptions, output: OutputOptions, pieces: RoomOptions) -> None:
+def attention(recording: WindowOptions, model: ModelOptions, output: OutputOptions, pieces: RoomOptions) -> None:
     """Save a model's attention over channels."""
     from eegora.report.tables import show, top_channels_table
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eegora.cli.options import words
+from eegora.cli.options import LineFreq, RejectAnnotated, words
 
 if TYPE_CHECKING:
     from eegora.check.verdict import Verdict
@@ -38,6 +38,8 @@ def check(
     unknown: Annotated[str | None, typer.Option(help="Channels that the model has no row for: refuse or drop.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to leave out.")] = None,
     bads: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to mark bad.")] = None,
+    line_freq: LineFreq = None,
+    reject_annotated: RejectAnnotated = False,
     units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say.")] = None,
     sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None,
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None,
@@ -60,6 +62,7 @@ def check(
             sys.stderr.write(f"eegora: {error}\n")
             continue
         options: dict[str, Any] = {"missing": missing, "unknown": unknown, "exclude": words(exclude)}
+        options |= {"line_freq": line_freq, "reject_annotated": reject_annotated}
         verdicts = _verdicts(look, words(model), {"recipe": recipe, "task": task, **options})
         records += [verdict.to_dict() for verdict in verdicts]
         codes.append(min(verdict.exit_code for verdict in verdicts))

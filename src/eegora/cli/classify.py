@@ -9,9 +9,9 @@ import typer
 from eegora.cli.options import (
     ModelOptions,
     OutputOptions,
-    RecordingOptions,
     RoomOptions,
     SaveInputs,
+    WindowOptions,
     expand,
     model_name,
     output_path,
@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def classify(
-    recording: RecordingOptions,
+    recording: WindowOptions,
     model: ModelOptions,
     output: OutputOptions,
     pieces: RoomOptions,

@@ -13,9 +13,9 @@ import typer
 from eegora.cli.options import (
     ModelOptions,
     OutputOptions,
-    RecordingOptions,
     RoomOptions,
     SaveInputs,
+    WindowOptions,
     check_folder,
     expand,
     model_name,
@@ -44,7 +44,7 @@ class Wanted:
     """What was typed, for one recording as for several."""
 
     names: tuple[str, ...]
-    recording: RecordingOptions
+    recording: WindowOptions
     model: ModelOptions
     pieces: RoomOptions
     save_inputs: bool
@@ -59,7 +59,7 @@ class Wanted:
 
 
 def embed(
-    recordings: RecordingOptions,
+    recordings: WindowOptions,
     model: ModelOptions,
     output: OutputOptions,
     pieces: RoomOptions,

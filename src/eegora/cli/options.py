@@ -17,6 +17,14 @@ from eegora.checkpoints.published import Elsewhere
 from eegora.errors import UsageError
 from eegora.stream import LIMIT, Room
 
+LineFreq = Annotated[
+    str | None,
+    typer.Option(metavar="HZ", help="Where the mains are: 50 or 60 moves the recipe's notch, off leaves it out."),
+]
+RejectAnnotated = Annotated[
+    bool, typer.Option("--reject-annotated", help="Drop windows that overlap an annotation that begins with BAD.")
+]
+
 
 def complete_model(begun: str) -> list[str]:
     """Return the models whose names begin so, for the shell."""
@@ -126,6 +134,14 @@ class RecordingOptions:
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A choice that the model offers, by its name; repeatable."),
     ] = None
+
+
+@dataclass(frozen=True)
+class WindowOptions(RecordingOptions):
+    """The same where a network sees windows one by one, and what of the recipe an option changes."""
+
+    line_freq: LineFreq = None
+    reject_annotated: RejectAnnotated = False
 
 
 @dataclass(frozen=True)

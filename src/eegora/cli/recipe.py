@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eegora.cli.options import OutputOptions, RoomOptions, expand, result_path, words
+from eegora.cli.options import LineFreq, OutputOptions, RejectAnnotated, RoomOptions, expand, result_path, words
 
 if TYPE_CHECKING:
     from eegora.recipes.recipe import Recipe
@@ -56,6 +57,8 @@ def run(
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to leave out.")] = None,
     bads: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Channels to mark bad.")] = None,
+    line_freq: LineFreq = None,
+    reject_annotated: RejectAnnotated = False,
     units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say.")] = None,
     sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None,
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None,
@@ -64,23 +67,25 @@ def run(
 ) -> None:
     """Prepare a recording and save its windows, with all that leads back to volts."""
     from eegora.cli.session import Session
+    from eegora.preparation import Preparation
     from eegora.recipes.prepare import prepare
     from eegora.recordings.source import load, marked_bad, without
     from eegora.results.storage import ending
     from eegora.results.windows import ENDINGS, save_windows
 
     session = Session(OutputOptions(as_json=as_json))
-    recipe = _find(name)
+    how = Preparation(missing=missing, exclude=words(exclude), line_freq=line_freq, reject_annotated=reject_annotated)
+    recipe = how.applied(_find(name))
     path = result_path(out, f"{recording.stem}_{recipe.name}.npz", overwrite, recording)
     ending(path, ENDINGS, "windows")
     room = pieces.room(way_back=True)
     with session.told(room, "looking through") as told:
         signal, _ = load(recording, told, units=units, sfreq=sfreq, montage=montage)
-    signal = without(marked_bad(signal, words(bads)), words(exclude))
+    signal = without(marked_bad(signal, words(bads)), how.exclude)
     with session.told(room, "preparing") as told:
         windows = prepare(signal, recipe, missing=missing, room=told)
-    options = {"missing": missing, "exclude": list(words(exclude)), "bads": list(words(bads))}
-    save_windows(path, windows, options)
+    windows = replace(windows, notes=(*windows.notes, *how.remarks(recipe, windows)))
+    save_windows(path, windows, how.choices | {"bads": list(words(bads))})
     for note in windows.notes:
         session.note(note)
     shape = " × ".join(map(str, windows.data.shape))

@@ -11,9 +11,9 @@ import typer
 from eegora.cli.options import (
     ModelOptions,
     OutputOptions,
-    RecordingOptions,
     SamplerOptions,
     SaveInputs,
+    WindowOptions,
     check_folder,
     expand,
     model_name,
@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reconstruct(
-    recording: RecordingOptions,
+    recording: WindowOptions,
     model: ModelOptions,
     output: OutputOptions,
     sampler: SamplerOptions,

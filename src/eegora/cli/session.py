@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, pairs, settings, words
+from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, WindowOptions, pairs, settings, words
 from eegora.stream import LIMIT
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Session:
         from eegora.recipes.prepare import UNKNOWN
 
         _, spec, _ = registry.find(name)
-        registry.find_recipe(spec, recording.recipe).checked()
+        preparation(recording).applied(registry.find_recipe(spec, recording.recipe).checked())
         given = (
             ("non-finite", recording.non_finite, ("refuse", "interpolate")),
             ("missing", recording.missing, POLICIES),
@@ -287,13 +287,16 @@ def preparation(options: RecordingOptions) -> Preparation:
     """Return how the options want the recording prepared."""
     from eegora.preparation import Preparation
 
-    return Preparation(
+    how = Preparation(
         recipe=options.recipe,
         missing=options.missing,
         unknown=options.unknown,
         exclude=words(options.exclude),
         settings=settings(options.set),
     )
+    if not isinstance(options, WindowOptions):
+        return how
+    return replace(how, line_freq=options.line_freq, reject_annotated=options.reject_annotated)
 
 
 def with_inputs(result: Any, model: Model, windows: Windows, how: Preparation, wanted: bool) -> Any:

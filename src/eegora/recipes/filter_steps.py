@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes import kernels
-from eegora.recipes.lines import find_lines, find_lines_in
+from eegora.recipes.lines import find_lines, find_lines_in, line_noise_in
 from eegora.recipes.pieces import Work, by_channel
 from eegora.recipes.undo import State, lossy, noted, spare, through_time
 from eegora.signal import Annotation, Array, Signal
 from eegora.stream import Stream, chained, stretch
 from eegora.windows import Windows
+
+FEW = 16  # stretches that are enough to see whether the mains are still there
 
 
 def filter(state: State, *, l_freq: float | None = None, h_freq: float | None = None, method: str = "fir") -> State:
@@ -92,7 +94,11 @@ def notch(state: State, *, freqs: float | Sequence[float] = (), detect: bool = F
         ``bad_rate`` if a stop band reaches half the sampling rate; ``UsageError`` if two overlap.
     """
     if not detect:
-        return _without_lines(state, freqs)
+        done = _without_lines(state, freqs)
+        if isinstance(state, Windows) or done is state:
+            return done
+        good = _good(state)
+        return noted(done, *_left(lambda start, stop: done.data[good, start:stop], done, done.n_times, freqs))
     if isinstance(state, Windows):
         raise UsageError("bad_recipe", "notch detect = true needs a continuous recording", hint="put it before the cut")
     lines = find_lines(state.data[_good(state)], state.sfreq)
@@ -112,8 +118,31 @@ def notch_stream(stream: Stream, work: Work, *, freqs: float | Sequence[float] =
         found = work.learned(lambda: find_lines_in(read, len(good), stream.n_times, stream.sfreq), guess)
         stream, freqs = stream.told(_told(found)), _apart(found)
     lines = _sorted(freqs)
-    taps = partial(kernels.design_notch, stream.sfreq, lines) if lines else None
-    return _along_time(stream, "notch", taps, partial(_without_lines, freqs=lines))
+    if not lines:
+        return stream
+    taps = partial(kernels.design_notch, stream.sfreq, lines)
+    done = _along_time(stream, "notch", taps, partial(_without_lines, freqs=lines))
+    if detect:
+        return done
+    good = _good(done.head)
+    return done.told(
+        *work.learned(
+            lambda: _left(lambda a, b: done.read(a, b).data[good], done.head, done.n_times, lines), tuple[str, ...]()
+        )
+    )
+
+
+def _left(
+    read: Callable[[int, int], Array], signal: Signal, n_times: int, freqs: float | Sequence[float]
+) -> tuple[str, ...]:
+    """Say it if the mains still stand out behind a notch, because it is at the other frequency."""
+    notched = _sorted(freqs)
+    found = line_noise_in(read, n_times, signal.sfreq, most=FEW) if len(_good(signal)) else None
+    left = [f"{line:g}" for line in found or () if line not in notched]
+    if not left:
+        return ()
+    told = f"line noise at {' and '.join(left)} Hz is still there: the notch is at {', '.join(map('{:g}'.format, notched))} Hz"
+    return (f"{told}; --line-freq {left[0]} moves it (in Python line_freq={left[0]})",)
 
 
 def _good(signal: Signal) -> list[int]:

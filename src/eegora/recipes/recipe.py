@@ -178,6 +178,45 @@ class Recipe:
         steps = tuple(locked(step) if step.name in ("cut", "cut_events") else step for step in self.steps)
         return replace(self, steps=steps).checked()
 
+    def at_line(self, line_freq: float | str) -> Recipe:
+        """Return a recipe whose notch is at another mains frequency.
+
+        Parameters
+        ----------
+        line_freq : float or str
+            50 or 60 Hz, or ``off``: no notch. A recipe without a notch stays without.
+
+        Raises
+        ------
+        UsageError
+            ``bad_option``.
+
+        Examples
+        --------
+        >>> recipe = Recipe("short", (Step("notch", {"freqs": (60.0,)}), Step("cut", {"seconds": 2}))).at_line(50)
+        >>> recipe.line_freqs
+        (50.0,)
+        """
+        freqs = {"50": (50.0,), "60": (60.0,), "off": ()}.get(
+            str(line_freq).lower() if isinstance(line_freq, str) else f"{line_freq:g}"
+        )
+        if freqs is None:
+            raise UsageError(
+                "bad_option",
+                f"line_freq = {line_freq} came, wanted 50, 60 or off",
+                hint="for other lines edit the recipe's notch step: eegora recipe show NAME --toml",
+            )
+        there = self.line_freqs
+        if not there or freqs == there:
+            return self
+        return self.with_options("notch", freqs=freqs)
+
+    @property
+    def line_freqs(self) -> tuple[float, ...]:
+        """Frequencies of its notches, Hz; empty if it has none, or looks for them."""
+        found = [step.options.get("freqs", ()) for step in self.steps if step.name == "notch"]
+        return tuple(float(f) for freqs in found for f in (freqs if isinstance(freqs, tuple) else (freqs,)))
+
     def describe(self) -> list[tuple[str, str, str]]:
         """Return table rows: step, options, source."""
         return [

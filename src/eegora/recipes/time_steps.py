@@ -303,7 +303,7 @@ def without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) ->
         raise RecordingError(
             "no_windows",
             f"{windows.name}: {f'all {len(drop)} windows overlap' if len(drop) > 1 else 'its only window overlaps'} {reasons}",
-            hint="set the cut step's reject_by_annotation = false"
+            hint="leave --reject-annotated out, or set the cut step's reject_by_annotation = false"
             if reject_by_annotation
             else "give a longer recording",
         )
