@@ -111,6 +111,13 @@ def times_in_a_piece(n_channels: int) -> int:
     return max(1, PIECE // max(1, n_channels))
 
 
+def seconds_of(stream: Stream) -> Array:
+    """Return at most eight stretches of a second, evenly spread, side by side."""
+    length = max(1, min(round(stream.sfreq), stream.n_times))
+    starts = np.linspace(0, stream.n_times - length, min(8, stream.n_times // length)).astype(np.intp)
+    return np.concatenate([stream.read(int(a), int(a) + length).data for a in starts], axis=1)
+
+
 def stretch(signal: Signal, start: int, stop: int) -> Signal:
     """Return some samples of a signal, without annotations; what is constant along time stays as it is."""
 

@@ -14,11 +14,14 @@ from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recipes.channel_steps import derive, pick, zero
 from eegora.recipes.filter_steps import filter as band_pass
 from eegora.recipes.filter_steps import notch, stretches
+from eegora.recipes.prepare import prepare
+from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.reference_steps import average_reference
 from eegora.recipes.time_steps import cut, resample
 from eegora.recipes.value_steps import align, baseline, clip, divide, min_max, reject, scale, standardise, zscore
 from eegora.recordings.positions import head_position
 from eegora.signal import Annotation, Signal
+from eegora.stream import Room, Stream, stretch
 from eegora.windows import Windows
 
 GAP = "BAD_ACQ_SKIP"
@@ -249,6 +252,20 @@ def test_an_average_over_two_channels_says_that_one_is_minus_the_other() -> None
     assert average_reference(windows("Fp1 Cz"), over="all").notes == (told,)
     assert average_reference(recording("Fp1 Cz Pz", bads=("Pz",))).notes == (told,)
     assert average_reference(recording("Fp1 Cz Pz")).notes == ()
+
+
+def test_a_channel_far_louder_than_the_rest_of_an_average_is_told() -> None:
+    signal = recording("Fp1 Fp2 C3 C4 P4")
+    loud = replace(signal, data=signal.data * np.array([[1], [1], [1], [1], [209]]))
+    (told,) = average_reference(loud).notes
+    assert told.startswith("far louder than the others, and part of the average that every row is against: P4 (2")
+    assert told.endswith("--bads leaves such a channel out of it")
+    assert average_reference(loud, over="all").notes[0].endswith("--exclude leaves such a channel out")
+    assert average_reference(replace(loud, bads=("P4",))).notes == ()
+    assert average_reference(signal).notes == ()
+    stream = Stream(stretch(loud, 0, 2), loud.n_times, lambda start, stop: stretch(loud, start, stop))
+    recipe = Recipe("one", (Step("average_reference"), Step("cut", {"seconds": 5.0})))
+    assert prepare(stream, recipe, room=Room(limit=0)).notes == prepare(loud, recipe).notes == (told,)
 
 
 def test_windows_know_no_bad_list() -> None:

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.check.verdict import Finding
-from eegora.recordings.checks import PLAUSIBLE_STD_V, stds
+from eegora.recordings.checks import PLAUSIBLE_STD_V, louder, stds
 from eegora.recordings.references import references
 from eegora.signal import Signal, runs
 
 Volts = NDArray[np.float64]
 
-NOISY = 5.0  # times the median channel
 QUIET = 0.1
 CLIPPED_RUN = 4  # equal samples in a row at a channel's extreme: rounding seldom gives that many
 CLIPPED_SHARE = 1e-3
@@ -50,15 +49,11 @@ def amplitude(signal: Signal, volts: Volts) -> tuple[list[Finding], dict[str, fl
             )
         ]
     if len(alive) >= 4:
-        loud = [f"{n} ({v / middle:.0f} times the median)" for n, v in numbers.items() if v > NOISY * middle]
+        loud = louder(signal.ch_names, spread)
         weak = [f"{n} ({v:.2g} µV)" for n, v in numbers.items() if 0 < v < QUIET * middle]
-        loud_names = [n for n, v in numbers.items() if v > NOISY * middle]
         if loud:
-            found.append(
-                Finding(
-                    "warning", "noisy", f"far louder than the others: {_some(loud)}", f"--bads {','.join(loud_names)}"
-                )
-            )
+            told = _some([f"{name} ({times:.0f} times the median)" for name, times in loud.items()])
+            found.append(Finding("warning", "noisy", f"far louder than the others: {told}", f"--bads {','.join(loud)}"))
         if weak:
             found.append(Finding("note", "quiet", f"hardly varies: {_some(weak)}: a bridge or the reference?"))
     return found, numbers

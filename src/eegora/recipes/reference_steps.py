@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from eegora.errors import ChannelError, UsageError
 from eegora.plan import ChannelUse
 from eegora.recipes.channel_steps import FILLED_WITH_ZEROS
+from eegora.recipes.pieces import Work
 from eegora.recipes.undo import State, noted, rescaled, spare, use_of, with_fields
+from eegora.recordings.checks import louder, stds
 from eegora.signal import Signal
+from eegora.stream import Stream, seconds_of
 from eegora.windows import Windows
 
 
@@ -24,6 +29,19 @@ def average_reference(state: State, *, over: str = "good") -> State:
         ``good``: channels in the bad list are neither averaged nor changed (before the cut only, windows know no bad
         list). ``all``: every channel. Rows filled for missing electrodes are never averaged; rows of zeros stay zeros.
     """
+    loud = _loud(state, over) if isinstance(state, Signal) else ()  # asked first: the step may write over the samples
+    return noted(_averaged(state, over), *loud)
+
+
+def average_reference_stream(stream: Stream, work: Work, *, over: str = "good") -> Stream:
+    """Subtract the mean in pieces; how loud channels are, a few seconds tell."""
+    done = stream.map(partial(_averaged, over=over))
+    return done.told(
+        *work.learned(lambda: _loud(replace(stream.head, data=seconds_of(stream)), over), tuple[str, ...]())
+    )
+
+
+def _averaged(state: State, over: str) -> State:
     if over not in ("good", "all") or (over == "good" and isinstance(state, Windows)):
         raise UsageError(
             "bad_recipe",
@@ -54,6 +72,19 @@ def average_reference(state: State, *, over: str = "good") -> State:
     return noted(
         changed, f"the average reference is that of {pair} alone: each is minus the other, half their difference"
     )
+
+
+def _loud(signal: Signal, over: str) -> tuple[str, ...]:
+    """Name the channels that are far louder than the others and go into every row by way of their average."""
+    bads = signal.bads if over == "good" else ()
+    rows = [i for i, n in enumerate(signal.ch_names) if n not in bads and use_of(signal, n).action != "filled"]
+    spread = stds(signal.data if len(rows) == len(signal.data) else signal.data[rows], signal.sfreq)
+    loud = louder([signal.ch_names[i] for i in rows], spread)
+    if not loud:
+        return ()
+    told = ", ".join(f"{name} ({times:.0f} times the median channel)" for name, times in loud.items())
+    way = "--bads leaves such a channel out of it" if over == "good" else "--exclude leaves such a channel out"
+    return (f"far louder than the others, and part of the average that every row is against: {told}; {way}",)
 
 
 def _check_averaged(state: State, names: Sequence[str]) -> None:

@@ -59,7 +59,7 @@ STEPS: dict[str, StepInfo] = {
     "pick": StepInfo(channel_steps.pick, "both"),
     "derive": StepInfo(channel_steps.derive, "both"),
     "table_positions": StepInfo(channel_steps.table_positions, "both"),
-    "average_reference": StepInfo(reference_steps.average_reference, "both"),
+    "average_reference": StepInfo(reference_steps.average_reference, "both", reference_steps.average_reference_stream),
     "zero": StepInfo(channel_steps.zero, "both"),
     "filter": StepInfo(filter_steps.filter, "both", filter_steps.filter_stream),
     "notch": StepInfo(filter_steps.notch, "both", filter_steps.notch_stream),

@@ -16,6 +16,7 @@ Volts = NDArray[np.float64]
 NonFinite = Literal["refuse", "interpolate", "keep"]
 
 LONGEST_REPAIR_S = 0.1
+NOISY = 5.0  # times the median channel
 PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # spec preprocessing.md, section 7
 LEAST_RATE_HZ = 1e-6  # a sample in eleven days: below it lengths in seconds are no numbers any more
 SQUARABLE = (1e-100, 1e100)  # numbers whose squares float64 holds
@@ -135,7 +136,7 @@ def flat_notes(flat: Sequence[str], names: Sequence[str], recording: str) -> tup
     return (f"flat over the whole recording: {', '.join(flat)}",) if flat else ()
 
 
-def stds(data: Volts, sfreq: float) -> Volts:
+def stds(data: NDArray[np.floating], sfreq: float) -> Volts:
     """Return how much each channel varies within a second, shape (n_channels,); the median of at most 8 such seconds."""
     length = max(1, min(round(sfreq), data.shape[1]))
     n = min(8, data.shape[1] // length)
@@ -159,7 +160,7 @@ def _deviations(blocks: Volts) -> Volts:
     return np.asarray(np.sqrt(np.maximum(squares, 0.0).mean(axis=1) / blocks.shape[2]))
 
 
-def plausible_unit(data: Volts, names: Sequence[str], sfreq: float) -> tuple[str, ...]:
+def plausible_unit(data: NDArray[np.floating], names: Sequence[str], sfreq: float) -> tuple[str, ...]:
     """Report amplitudes that EEG in volts does not have; nothing is ever rescaled."""
     found = stds(data, sfreq)
     std = median([v for v in found.tolist() if v > 0] or [0.0])  # a dead channel says nothing of the unit
@@ -171,6 +172,23 @@ def plausible_unit(data: Volts, names: Sequence[str], sfreq: float) -> tuple[str
         )
     wild = [f"{name} by {float(value) * 1e6:.3g} µV" for name, value in zip(names, found, strict=True) if value > high]
     return (f"unit? more than EEG can vary: {', '.join(wild)}; leave them out, or mark them bad",) if wild else ()
+
+
+def louder(names: Sequence[str], spread: Volts) -> dict[str, float]:
+    """Return the channels that are far louder than the others, and how many times the median one.
+
+    Parameters
+    ----------
+    names : sequence of str
+    spread : ndarray, shape (n_channels,)
+        How much each varies; fewer than four that vary cannot tell.
+    """
+    values = spread.tolist()
+    alive = [value for value in values if value > 0]
+    if len(alive) < 4:
+        return {}
+    middle = median(alive)
+    return {name: value / middle for name, value in zip(names, values, strict=True) if value > NOISY * middle}
 
 
 def plausible_rate(sfreq: float) -> tuple[str, ...]:

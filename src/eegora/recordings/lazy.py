@@ -17,7 +17,7 @@ from eegora.recordings.formats import cut_unreadable
 from eegora.recordings.opening import Request, quietly
 from eegora.recordings.read import described, open_raw, signal_of
 from eegora.signal import Signal, runs
-from eegora.stream import Room, Stream, stretch
+from eegora.stream import Room, Stream, seconds_of, stretch
 
 if TYPE_CHECKING:
     import mne
@@ -109,7 +109,7 @@ def to_stream(
         *(checks.mended_note(text, i not in dead) for i, text in told.items()),
         *checks.flat_notes(flat, known.ch_names, name),
         *checks.plausible_rate(known.sfreq),
-        *checks.plausible_unit(_seconds(stream), known.ch_names, known.sfreq),
+        *checks.plausible_unit(seconds_of(stream), known.ch_names, known.sfreq),
     )
     return stream.told(*notes, bads=bads)
 
@@ -160,10 +160,3 @@ def _mended(stream: Stream, dead: list[int], longest: int, start: int, stop: int
         if wrong.any():
             row[wrong] = np.interp(at[wrong], at[~wrong], row[~wrong])
     return stretch(replace(part, data=data), start - low, stop - low)
-
-
-def _seconds(stream: Stream) -> NDArray[np.float64]:
-    """Return at most eight stretches of a second, evenly spread, side by side."""
-    length = max(1, min(round(stream.sfreq), stream.n_times))
-    starts = np.linspace(0, stream.n_times - length, min(8, stream.n_times // length)).astype(np.intp)
-    return np.concatenate([stream.read(int(a), int(a) + length).data for a in starts], axis=1)
