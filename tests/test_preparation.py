@@ -77,6 +77,22 @@ def test_check_recommends_the_options_and_is_content_with_them(raw):
     assert better.next.endswith("--line-freq 50 --reject-annotated")
 
 
+@pytest.mark.parametrize("model", ["luna", "eeg_dino", "eegpt"])
+def test_to_classify_with_the_default_recipe_names_those_of_fine_tuning(raw, model):
+    tiny = tiny_model(model)
+    spec = tiny.spec
+    assert set(spec.finetuned) <= {recipe.name for recipe in spec.recipes}
+    doubt = f"prepared by the default recipe {spec.recipes[0].name}: a fine-tuned model wants"
+    (note,) = said(tiny.prepare(raw, task="classify"), "prepared by")
+    assert note.startswith(doubt)
+    assert all(name in note for name in spec.finetuned)
+    assert not said(tiny.prepare(raw, Preparation(recipe=spec.recipes[0].name), task="classify"), "prepared by")
+    assert not said(tiny.prepare(raw), "prepared by")
+    finding = check_recording(raw, spec, task="classify").finding("default_recipe")
+    assert finding.sentence.startswith(doubt)
+    assert check_recording(raw, spec, task="classify", recipe=spec.recipes[0].name).finding("default_recipe") is None
+
+
 def test_commands_take_the_options(raw, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_raw(raw, tmp_path / "a_raw.fif")

@@ -171,7 +171,8 @@ class Model:
                 )
             except ChannelError as error:
                 raise with_ways_on(error, self.spec) from None
-            notes = (*windows.notes, *how.remarks(recipe, windows))
+            doubt = self.spec.recipe_doubt(task, recipe, chosen=how.recipe is not None)
+            notes = (*windows.notes, *how.remarks(recipe, windows), *([f"{doubt}: --recipe NAME"] if doubt else []))
             windows = replace(windows, notes=notes, choices={**windows.choices, **how.choices})
         own = self._code.vocabulary
         vocabulary = own(self._settings(how), task) if own else self.spec.vocabulary.get(task)

@@ -110,6 +110,8 @@ class ModelSpec:
         Fields of the configuration that a call may set; the others make the network, and are fixed when it is loaded.
     amplitude : Amplitude or None
         Of the training data; None where nobody says, or every window is normalised.
+    finetuned : tuple of str
+        Names of the recipes that published fine-tuning used.
     """
 
     name: str
@@ -127,6 +129,25 @@ class ModelSpec:
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
     amplitude: Amplitude | None = None
+    finetuned: tuple[str, ...] = ()
+
+    def recipe_doubt(self, task: str, recipe: Recipe, *, chosen: bool) -> str:
+        """Say that a fine-tuned model may want another recipe than the default; empty if one was chosen.
+
+        Parameters
+        ----------
+        task : str
+        recipe : Recipe
+            That runs.
+        chosen : bool
+            Whether the user asked for it.
+        """
+        if task != "classify" or chosen:
+            return ""
+        return (
+            f"prepared by the default recipe {recipe.name}: a fine-tuned model wants the one that it was trained with, which"
+            f" its file does not tell; there are {', '.join(self.finetuned)}, or your own"
+        )
 
     def check_settings(self, given: Collection[str]) -> None:
         """Refuse settings that a call cannot change.

@@ -83,8 +83,11 @@ def check_recording(
     chosen = given.applied(find_recipe(spec, given.recipe or one.recipe).checked())
     model, exclude = registry.full_name(spec, one), given.exclude
     command = _command(look, model, task, given) + " --checkpoint FILE" * (task not in one.trained)
-    findings = list(filling.of_reading(look) if fills else look.findings)
-    findings += _task(spec, one.trained, task, model, look.typed)
+    findings = [
+        *(filling.of_reading(look) if fills else look.findings),
+        *_task(spec, one.trained, task, model, look.typed),
+    ]
+    findings += _default(spec.recipe_doubt(task, chosen, chosen=given.recipe is not None))
     verdict = Verdict(look.name, model, chosen.name, task, tuple(findings), look.plan, numbers=look.numbers)
     if look.signal is None:
         return replace(verdict, next=look.findings[-1].next)
@@ -244,6 +247,10 @@ def _task(spec: ModelSpec, trained: Sequence[str], task: str, model: str, typed:
         sentence = f"the published {model} is not trained to {task}: it takes a checkpoint of your own"
         return [Finding("warning", "own_checkpoint", sentence, "--checkpoint FILE")]
     return []
+
+
+def _default(doubt: str) -> list[Finding]:
+    return [Finding("warning", "default_recipe", doubt, "--recipe NAME")] if doubt else []
 
 
 def _count(look: Look, recipe: Recipe, windows: Windows) -> WindowCount:

@@ -141,5 +141,6 @@ SPEC = ModelSpec(
     },
     amplitude=Amplitude("spec eegdino.md, section 6: larger windows were rejected", peak_uv=100.0),
     settings=("channels", "channel_order", "tail", "read"),
+    finetuned=("eegdino-tuab", "eegdino-tuev"),
     electrodes={"TUEG": TUEG, "derivations": DERIVATIONS},
 )

@@ -252,5 +252,6 @@ SPEC = ModelSpec(
     unseen=dict.fromkeys(("embed", "reconstruct", "attention"), UNSEEN),
     amplitude=Amplitude("spec eegpt.md, section 5: values of about 0.01 to 0.1 mV", std_uv=(10.0, 100.0)),
     settings=tuple("profile patch_stride tail channels channel_ids interpolation interpolation_frame".split()),
+    finetuned=tuple(f"eegpt-{name}" for name in DOWNSTREAM),
     electrodes={"pre-training": PRETRAINED, "canonical 19": CANONICAL},
 )

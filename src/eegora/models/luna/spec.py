@@ -150,5 +150,6 @@ SPEC = ModelSpec(
     poolings={"window": Pooling(mean=("patch",)), "patches": Pooling(flatten=("patch",))},
     vocabulary={"reconstruct": VOCABULARY},
     unseen={"reconstruct": UNSEEN},
+    finetuned=("luna-tuh-finetuned",),
     electrodes={"TUEG": TUEG, "Siena": SIENA, "SEED": SEED},
 )
