@@ -558,7 +558,7 @@ def test_labels_are_renamed_on_the_command_line(run, recording, tmp_path):
     code, _, err = run("embed", "odd_raw.fif", *options[:-1], "x.npz", "--rename", "ch 3=Fp1")
     assert (code, "no channel ch 3" in err) == (3, True), err
     code, _, err = run("embed", "odd_raw.fif", *options[:-1], "x.npz", "--rename", "Fp1")
-    assert (code, "wanted OLD=NEW" in err) == (2, True), err
+    assert (code, "wanted ch1=Fp1" in err) == (2, True), err
 
 
 def test_labels_that_nobody_knows_come_in_and_others_stay_out(run, recording, tmp_path):
@@ -570,3 +570,92 @@ def test_labels_that_nobody_knows_come_in_and_others_stay_out(run, recording, tm
     assert picked[0] == 0, picked[2]
     kept = {use["row"]: use["sources"] for use in json.loads(picked[1])["channels"] if use["action"] != "dropped"}
     assert set(kept) == {"FZ", "C3", "C4"}, kept
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("decode", "whole.npz"), "LUNA does not decode; models that do: zuna"),
+        (("decode", "table.parquet", "--model", "zuna"), "pooled (window); decoding needs every token"),
+        (("classify", "{}", "--model", "zuna"), "ZUNA does not classify"),
+        (("attention", "{}", "--model", "zuna"), "ZUNA does not show attention; models that do: eegpt, luna"),
+        (("attention", "{}"), "models that show attention: eegpt-base"),
+        (("embed", "{}", "--model", "luna-base", "--missing", "nope"), "use one of refuse, skip, zero"),
+        (("fetch", "luna-base", "--offline"), "Next: run it where the hub can be reached, with --to DIR"),
+    ],
+)
+def test_what_cannot_be_is_said_before_a_checkpoint_is_looked_for(run, recording, command, says):
+    """The hub is out of reach here: whoever asked it first would say so."""
+    for name in ("whole.npz", "table.parquet"):
+        run("embed", recording, "--model", "luna-base", "--untrained", "-o", name)
+    _, _, err = run(*(word.format(recording) for word in command))
+    assert says in one_line(err)
+    assert "unreachable" not in err
+    assert " any" not in err or "--missing" not in command
+
+
+def test_a_bad_channel_is_left_out_as_the_note_says(run, recording, tmp_path):
+    raw = mne.io.read_raw(recording, verbose="ERROR")
+    raw.info["bads"] = ["EEG O1-REF"]
+    raw.save(tmp_path / "bad_raw.fif", verbose="ERROR")
+    options = ("--model", "luna-base", "--untrained", "-o", "o.npz", "--overwrite")
+    _, _, err = run("embed", "bad_raw.fif", *options)
+    note = next(line for line in err.splitlines() if "marked bad" in line)
+    assert "T5-O1, P3-O1; --exclude O1 --missing skip leaves it out" in note
+    code, _, err = run("embed", "bad_raw.fif", *options, *note.partition("; ")[2].split()[:4])
+    assert (code, "marked bad" in err) == (0, False)
+    _, _, err = run("embed", "bad_raw.fif", "--model", "eegpt-base", *options[2:])
+    assert "--exclude O1 leaves it out" in err
+
+
+def test_derivations_alone_are_told_what_starts_from_them(run, recording, tmp_path):
+    rng = np.random.default_rng(0)
+    names = ["EEG Fpz-Cz", "EEG Pz-Oz"]
+    raw = mne.io.RawArray(rng.standard_normal((2, 6400)) * 2e-5, mne.create_info(names, 100, "eeg"), verbose="ERROR")
+    raw.save(tmp_path / "psg_raw.fif", verbose="ERROR")
+    code, _, err = run("embed", "psg_raw.fif", "--model", "eegpt-base", "--untrained", "-o", "o.npz")
+    assert code == 3
+    assert "eegpt-sleepedf starts from derivations, for a checkpoint that was trained with them" in one_line(err)
+    chain = [*"FP1-F7 F7-T3 T3-T5 T5-O1 FP2-F8 F8-T4 T4-T6 T6-O2".split(), *"FP1-F3 F3-C3 C3-P3 P3-O1".split()]
+    chain += "FP2-F4 F4-C4 C4-P4 P4-O2".split()
+    data = rng.standard_normal((16, 6400)) * 2e-5
+    mne.io.RawArray(data, mne.create_info(chain, 200, "eeg"), verbose="ERROR").save(
+        tmp_path / "tcp_raw.fif", verbose="ERROR"
+    )
+    options = ("--model", "eeg-dino-small", "--untrained", "-o", "o.npz")
+    code, _, err = run("embed", "tcp_raw.fif", *options)
+    assert code == 3
+    recipe = one_line(err).split("--recipe ")[1].split()[0]
+    assert run("embed", "tcp_raw.fif", *options, "--recipe", recipe)[0] == 0
+
+
+def test_several_models_each_have_a_recipe_and_their_notes_a_name(run, electrodes):
+    options = ("--model", "luna-base,eegpt-base", "--untrained", "-v", "-o", "m.parquet")
+    code, _, err = run("embed", electrodes, *options)
+    assert code == 3
+    hint = next(line for line in err.splitlines() if line.startswith("eegora: luna-base: "))
+    recipe = hint.split("--recipe ")[1].split()[0]
+    assert recipe.startswith("luna-base=luna-")
+    code, out, err = run("embed", electrodes, *options, "--recipe", recipe)
+    assert code == 0, err
+    assert out.splitlines()[-1].endswith(": luna-base 2, eegpt-base 2; UNTRAINED: luna-base, eegpt-base")
+    notes = [line for line in err.splitlines() if line.startswith("note: ")]
+    assert notes
+    assert all(line.startswith(("note: luna-base: ", "note: eegpt-base: ")) for line in notes)
+    steps = [int(line.split(".")[0]) for line in err.splitlines() if line[:1].isdigit()]
+    assert steps == list(range(1, len(steps) + 1))
+    code, _, err = run("embed", electrodes, *options, "--recipe", "zuna=zuna11", "--overwrite")
+    assert (code, "models here are luna-base, eegpt-base" in err) == (2, True)
+
+
+def test_prepared_windows_are_embedded_as_the_recording_is(run, recording):
+    options = ("--model", "luna-base", "--untrained")
+    for ending in ("npz", "safetensors"):
+        assert run("recipe", "run", recording, "--recipe", "luna-tuab", "-o", f"ro.{ending}")[0] == 0
+        assert run("embed", f"ro.{ending}", *options, "-o", "windows.npz", "--overwrite")[0] == 0
+        assert run("embed", recording, *options, "-o", "whole.npz", "--overwrite")[0] == 0
+        windows, whole = (eegora.Embeddings.load(f"{name}.npz") for name in ("windows", "whole"))
+        assert np.array_equal(windows.data, whole.data)
+        assert windows.provenance.recording == str(recording)
+    code, _, err = run("embed", "ro.npz", *options, "-o", "x.npz", "--exclude", "O1")
+    assert (code, "--exclude comes too late" in one_line(err)) == (2, True)

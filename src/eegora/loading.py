@@ -21,7 +21,7 @@ from eegora.compute.accelerate import accelerate
 from eegora.compute.device import choose_device
 from eegora.errors import CheckpointError, UsageError
 from eegora.model import Model
-from eegora.spec import TASKS, Finding, ModelCode, ModelSpec, Variant
+from eegora.spec import TASKS, Finding, ModelCode, ModelSpec, Variant, act
 
 if TYPE_CHECKING:
     from eegora.checkpoints.resolve import Found
@@ -125,7 +125,7 @@ def load_model(
 
 def _doubts(tasks: tuple[str, ...], loaded: assembly.Loaded, published: Variant | None) -> dict[str, str]:
     """Say which tasks would go through random parameters, and why: a published file is trained for some tasks only."""
-    found = {task: f"the published checkpoint is not trained to {task}" for task in tasks}
+    found = {task: f"the published checkpoint is not trained to {act(task)}" for task in tasks}
     if published is None:
         found = {}
     for task in published.trained if published else ():

@@ -26,6 +26,7 @@ from eegora.results.embeddings import Embeddings
 from eegora.results.reconstruction import Reconstruction
 from eegora.results.repair import Repair
 from eegora.results.way_back import without_samples
+from eegora.results.windows import holds_windows, load_windows
 from eegora.spec import ModelCode, ModelSpec
 from eegora.tasks.allowed import check_able, warnings
 from eegora.tasks.decode import decoded
@@ -140,7 +141,7 @@ class Model:
         Parameters
         ----------
         source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]), Signal, Stream or Windows
-            Windows are taken as they are. Arrays are (n_channels, n_times), in volts unless a unit is given. A path or
+            Windows, also from a file that `eegora recipe run` wrote, are taken as they are. Arrays are (n_channels, n_times), in volts unless a unit is given. A path or
             a Raw that is too large for `Preparation.room` is worked through in pieces.
         how : Preparation, optional
         task : str
@@ -153,6 +154,10 @@ class Model:
         RecordingError, ChannelError, UsageError
         """
         how = how or Preparation()
+        own = self._code.vocabulary
+        vocabulary = own(self._settings(how), task) if own else self.spec.vocabulary.get(task)
+        if isinstance(source, str | Path) and holds_windows(source):
+            source = load_windows(source)
         if isinstance(source, Windows):
             windows = source
         else:
@@ -170,12 +175,10 @@ class Model:
                     reading=how.reading,
                 )
             except ChannelError as error:
-                raise with_ways_on(error, self.spec) from None
+                raise with_ways_on(error, self.spec, vocabulary) from None
             doubt = self.spec.recipe_doubt(task, recipe, chosen=how.recipe is not None)
             notes = (*windows.notes, *how.remarks(recipe, windows), *([f"{doubt}: --recipe NAME"] if doubt else []))
             windows = replace(windows, notes=notes, choices={**windows.choices, **how.choices})
-        own = self._code.vocabulary
-        vocabulary = own(self._settings(how), task) if own else self.spec.vocabulary.get(task)
         windows = fit_channels(windows, self.spec, vocabulary, task, how.unknown)
         return note_unseen(windows, self.spec, task)
 

@@ -13,7 +13,7 @@ from typing import cast
 from eegora import models
 from eegora.errors import UsageError
 from eegora.recipes.recipe import Recipe
-from eegora.spec import Config, ModelCode, ModelSpec, Variant
+from eegora.spec import Config, ModelCode, ModelSpec, Variant, act
 
 
 @cache
@@ -88,6 +88,23 @@ def full_name(spec: ModelSpec, variant: Variant) -> str:
     return spec.name if len(spec.variants) == 1 else f"{spec.name}-{variant.name}"
 
 
+def check_offers(spec: ModelSpec, task: str) -> None:
+    """Refuse a task that a model does not do at all.
+
+    Raises
+    ------
+    UsageError
+        ``no_such_task``: names the models that do.
+    """
+    if task not in spec.tasks:
+        able = [other.name for other in specs().values() if task in other.tasks]
+        raise UsageError(
+            "no_such_task",
+            f"{spec.title} does not {act(task)}; models that do: {', '.join(able) or 'none'}",
+            hint=f"--model {able[0]}" if able else "another task",
+        )
+
+
 def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> Recipe:
     """Return a recipe of a model by name, one from a TOML file, or the model's default (see `Model.recipe`)."""
     if isinstance(wanted, Recipe):
@@ -103,7 +120,7 @@ def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> R
     raise UsageError(
         "unknown_recipe",
         f"{spec.title} has no recipe {str(wanted)!r}; it has {known}",
-        hint="--recipe with one of them, or a .toml file (`eegora recipe show` prints one)",
+        hint="--recipe with one of them, or a .toml file (`eegora recipe show NAME --toml` prints one)",
     )
 
 

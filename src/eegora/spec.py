@@ -33,7 +33,13 @@ Stored = Mapping[str, "torch.Tensor"]
 Run = Callable[["Windows", "NDArray[np.intp]", int], "Array"]
 
 TASKS = ("embed", "reconstruct", "decode", "classify", "repair", "upsample", "attention")
+PHRASES = {"attention": "show attention"}  # of tasks whose name is no verb
 SAMPLED = ("reconstruct", "decode")  # what `ModelCode.drawn` is for
+
+
+def act(task: str) -> str:
+    """Return a task as a verb, for sentences."""
+    return PHRASES.get(task, task)
 
 
 @dataclass(frozen=True)

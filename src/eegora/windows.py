@@ -15,7 +15,7 @@ from eegora.signal import Annotation, Array, TimeAxis
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Windows:
     """What a recipe makes of a recording.
 
@@ -89,6 +89,11 @@ class Windows:
     choices: Mapping[str, Any] = field(default_factory=dict)
     bads: tuple[str, ...] = ()
     axis: TimeAxis | None = None
+
+    def __repr__(self) -> str:
+        """Return one line: how many windows, of which size, of which recording."""
+        n, n_channels, _ = self.data.shape
+        return f"<Windows window {n} × channel {n_channels} × {self.seconds:g} s at {self.sfreq:g} Hz of {self.name}>"
 
     def __len__(self) -> int:
         """Return the number of windows."""

@@ -255,7 +255,7 @@ def test_settings_of_a_pooling_change_nothing_but_the_work(tiny, raw):
     """Where a pooling names settings that spare work, its vectors are those of the whole result."""
     windows = tiny.prepare(raw)
     for name, pooling in tiny.spec.poolings.items():
-        spared = tiny.embed(windows, Preparation().reading(pooling)).pool(name).data
+        spared = tiny.embed(windows, Preparation().narrowed(pooling)).pool(name).data
         whole = tiny.embed(windows).pool(name).data
         np.testing.assert_allclose(spared, whole, atol=2e-6 * np.abs(whole).max())
 

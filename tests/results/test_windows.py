@@ -101,3 +101,13 @@ def test_what_is_no_whole_windows_file_is_refused(windows, tmp_path):
     np.savez(tmp_path / "other.npz", eegora=json.dumps({"kind": "embeddings"}))
     with pytest.raises(UsageError):
         load_windows(tmp_path / "other.npz")
+
+
+def test_windows_in_a_file_are_told_by_their_record(tmp_path, embeddings):
+    from eegora.results.windows import holds_windows
+
+    np.savez(tmp_path / "array.npz", data=np.zeros(3))
+    (tmp_path / "broken.safetensors").write_bytes(b"no")
+    embeddings.save(tmp_path / "embeddings.npz")
+    for name in ("array.npz", "broken.safetensors", "embeddings.npz", "none.npz", "other.edf"):
+        assert not holds_windows(tmp_path / name)

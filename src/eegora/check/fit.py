@@ -23,7 +23,7 @@ from eegora.recipes.steps import STEPS
 from eegora.recordings.source import without
 from eegora.registry import find_recipe
 from eegora.signal import Signal
-from eegora.spec import ModelSpec, Variant
+from eegora.spec import ModelSpec, Variant, act
 from eegora.stream import LIMIT, Room
 from eegora.windows import Windows
 
@@ -230,21 +230,15 @@ def _command(look: Look, model: str, task: str, given: Preparation) -> str:
 
 def _task(spec: ModelSpec, trained: Sequence[str], task: str, model: str, typed: str) -> list[Finding]:
     if task not in spec.tasks:
-        able = [other.name for other in registry.specs().values() if task in other.tasks]
-        sentence = f"{spec.title} does not {task}; models that do: {', '.join(able) or 'none'}"
-        return [
-            Finding(
-                "error",
-                "no_such_task",
-                sentence,
-                f"eegora {task} {typed} --model {able[0]}" if able else "another task",
-            )
-        ]
+        try:
+            registry.check_offers(spec, task)
+        except UsageError as error:
+            return [replace(Finding.of_error(error), next=f"eegora {task} {typed} {error.hint}")]
     if task == FROM_RESULTS:
         sentence = f"to {task} takes embeddings, not a recording"
         return [Finding("error", "not_a_recording", sentence, f"eegora embed -o NAME.safetensors, then eegora {task}")]
     if task not in trained:
-        sentence = f"the published {model} is not trained to {task}: it takes a checkpoint of your own"
+        sentence = f"the published {model} is not trained to {act(task)}: it takes a checkpoint of your own"
         return [Finding("warning", "own_checkpoint", sentence, "--checkpoint FILE")]
     return []
 

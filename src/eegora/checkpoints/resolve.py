@@ -19,6 +19,7 @@ from eegora.checkpoints.read import check_file, sha256_of
 from eegora.errors import CheckpointError, HubError
 
 Say = Callable[[str], None]
+CARRY = "run it where the hub can be reached, with --to DIR, and carry that folder here"
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,10 @@ def fetch(
     CheckpointError, HubError
         As `locate`, and ``wrong_checksum``.
     """
-    found = _fetched(published, _cache(cache_dir), offline, say, watch).proven()
+    try:
+        found = _fetched(published, _cache(cache_dir), offline, say, watch).proven()
+    except HubError as error:  # to fetch is one of the ways on itself
+        raise HubError(error.code, error.message, hint=error.hint.replace(hub.WAYS_ON, CARRY)) from error
     if to is None:
         return found
     folder = Path(to).expanduser()

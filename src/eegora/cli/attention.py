@@ -33,7 +33,7 @@ def attention(recording: WindowOptions, model: ModelOptions, output: OutputOptio
     name = model_name(model.model, "attention")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_attention.safetensors", source, ENDINGS)
-    session.foresee(name, model, recording)
+    session.foresee(name, "attention", model, recording)
     room = pieces.room()
     signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)

@@ -51,7 +51,7 @@ def classify(
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_probs.csv", source, ENDINGS, ROOMY, save_inputs)
     check_free(path)
-    session.foresee(name, model, recording)
+    session.foresee(name, "classify", model, recording)
     room = pieces.room()
     signal, _ = session.read_any(recording, room)
     ready = session.load(name, model)

@@ -20,6 +20,7 @@ from eegora.cli.options import (
     expand,
     model_name,
     output_path,
+    pairs,
     words,
 )
 from eegora.cli.session import Session, preparation, with_inputs
@@ -100,7 +101,7 @@ def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) 
     label = wanted.names[0] if len(wanted.names) == 1 else f"{len(wanted.names)}models"
     session, first = Session(output), wanted.of(recordings[0], several=True).recording
     for name in wanted.names:
-        session.foresee(name, wanted.model, first, wanted.pooling)
+        session.foresee(name, "embed", wanted.model, first, wanted.pooling)
     check_folder(folder)
     ready = {name: session.load(name, wanted.model, "embed") for name in wanted.names}
     records: list[dict[str, Any]] = []
@@ -130,7 +131,7 @@ def _one(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> tuple
     (name,), output, recording = wanted.names, session.output, wanted.recording
     source, pooling = recording.recording, wanted.pooling
     path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY, wanted.save_inputs)
-    session.foresee(name, wanted.model, recording, pooling)
+    session.foresee(name, "embed", wanted.model, recording, pooling)
     check_folder(wanted.figures)
     room = wanted.pieces.room(way_back=path.suffix.lower() != ".parquet")
     signal, _ = session.read_any(recording, room)
@@ -188,26 +189,62 @@ def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> t
     path = output_path(
         session.output, f"{source.stem}_{len(names)}models.parquet", source, (".parquet",), (), wanted.save_inputs
     )
+    recipes = recipe_of_each(recording.recipe, names)
     for name in names:
-        session.foresee(name, options, recording)
+        session.foresee(name, "embed", options, replace(recording, recipe=recipes[name]))
     signal, _ = session.read_any(recording, room)
     models = [loaded.get(name) or session.load(name, options, "embed") for name in names]
-    how = replace(preparation(recording), room=room)
-    longest = max(model.window_seconds(how) for model in models)
-    how = replace(how, every=wanted.every or longest)
+    ways = [replace(preparation(recording), room=room, recipe=recipes[name]) for name in names]
+    every = wanted.every or max(model.window_seconds(how) for model, how in zip(models, ways, strict=True))
     results = []
-    for model in models:
-        name = f"{model.spec.name}-{model.variant}"
+    for model, typed, plain in zip(models, names, ways, strict=True):
+        name, how = f"{model.spec.name}-{model.variant}", replace(plain, every=every)
         with session.phase(f"embed with {name}"), session.progress(f"embedding with {name}") as progress:
-            windows = model.prepare(signal, how)
+            windows = _prepared(model, signal, how, typed)
             results.append(model.embed(windows, how, batch_size=options.batch_size, progress=progress))
-        session.say_notes(windows, model)
+        session.say_notes(windows, model, about=f"{name}: ")
     save_aligned(path, results)
-    record = {
+    record: dict[str, Any] = {
         "output": str(path),
         "task": "embed",
-        "every": how.every,
+        "every": every,
         "rows": {f"{r.provenance.model}-{r.provenance.variant}": len(r) for r in results},
+        "untrained": [f"{r.provenance.model}-{r.provenance.variant}" for r in results if r.provenance.untrained],
         "timings": session.timings,
     }
-    return record, f"{path}: a row per model and start, every {how.every:g} s; {record['rows']}"
+    rows = ", ".join(f"{name} {n}" for name, n in record["rows"].items())
+    told = f"{path}: a row per model and start, every {every:g} s: {rows}"
+    return record, told + (f"; UNTRAINED: {', '.join(record['untrained'])}" if record["untrained"] else "")
+
+
+def _prepared(model: Model, signal: Any, how: Preparation, typed: str) -> Windows:
+    """Prepare for one of several models; what is refused, and the ways on, say for which."""
+    from eegora.errors import ChannelError
+
+    try:
+        return model.prepare(signal, how)
+    except ChannelError as error:
+        hint = error.hint.replace("--recipe ", f"--recipe {typed}=")
+        raise ChannelError(error.code, f"{typed}: {error.message}", hint=hint) from None
+
+
+def recipe_of_each(given: str | None, names: Sequence[str]) -> dict[str, str | None]:
+    """Return the recipe of each model: ``MODEL=RECIPE``, comma-separated, or one for all of them.
+
+    Raises
+    ------
+    UsageError
+        ``bad_option`` for a model that was not named.
+    """
+    from eegora import registry
+    from eegora.errors import UsageError
+
+    if given is None or "=" not in given:
+        return dict.fromkeys(names, given)
+    found = pairs([given], "--recipe", "luna-base=luna-unipolar")
+    known = {registry.plain(name): name for name in names}
+    for name in found:
+        if registry.plain(name) not in known:
+            raise UsageError("bad_option", f"--recipe {name}=… came", hint=f"models here are {', '.join(names)}")
+    chosen = {registry.plain(name): recipe for name, recipe in found.items()}
+    return {name: chosen.get(plain) for plain, name in known.items()}

@@ -17,7 +17,9 @@ ENDINGS = (".csv", ".tsv", ".fif", ".edf")
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("export", help="Write a recording as .csv or .tsv, .fif or .edf; CSV and FIF lose nothing.")(export)
+    app.command(
+        "export", help="Write a recording as .csv or .tsv, .fif or .edf; CSV and FIF lose nothing of what is read."
+    )(export)
 
 
 def export(
@@ -44,7 +46,9 @@ def export(
     notes = list(opened.notes) if isinstance(opened, Opened) else []
     notes += [f"{use.sources[0]} was not read: {use.reason}" for use in getattr(opened, "dropped", ())]
     if path.suffix.lower() == ".edf":
-        notes.append("EDF holds 16 bits per sample and no positions; .fif and .csv lose nothing")
+        notes.append("EDF holds 16 bits per sample and no positions; .fif and .csv lose nothing of what was read")
+        if raw.info["bads"]:
+            notes.append(f"EDF does not say which channels are bad: {', '.join(raw.info['bads'])}")
     for note in notes:
         typer.echo(f"note: {note}", err=True)
     seconds = raw.n_times / raw.info["sfreq"]

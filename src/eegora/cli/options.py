@@ -91,7 +91,9 @@ class RecordingOptions:
     """Which recording, and how it becomes windows."""
 
     recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="A file that MNE reads, or CSV.")]
-    recipe: Annotated[str | None, typer.Option(help="A recipe of the model, or a .toml file.")] = None
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe of the model, or a .toml file; of several models MODEL=RECIPE,…")
+    ] = None
     missing: Annotated[
         str | None,
         typer.Option(
@@ -247,6 +249,7 @@ def model_name(given: str | None, task: str) -> str:
         ``which_model`` if several do.
     """
     from eegora import registry
+    from eegora.spec import act
 
     if given is not None:
         return given
@@ -255,7 +258,7 @@ def model_name(given: str | None, task: str) -> str:
     ]
     if len(able) != 1:
         raise UsageError(
-            "which_model", f"no model was named; to {task} there are {', '.join(able)}", hint="--model NAME"
+            "which_model", f"no model was named; models that {act(task)}: {', '.join(able)}", hint="--model NAME"
         )
     return able[0]
 
@@ -265,8 +268,8 @@ def words(given: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for item in given or () for word in item.split(",") if word.strip())
 
 
-def pairs(given: Sequence[str] | None) -> dict[str, str]:
-    """Read comma-separated, repeated ``OLD=NEW``.
+def pairs(given: Sequence[str] | None, option: str = "--rename", like: str = "ch1=Fp1") -> dict[str, str]:
+    """Read comma-separated, repeated ``A=B``, such as `like`.
 
     Raises
     ------
@@ -277,7 +280,7 @@ def pairs(given: Sequence[str] | None) -> dict[str, str]:
     for word in words(given):
         old, sign, new = (part.strip() for part in word.rpartition("="))
         if not (old and sign and new):
-            raise UsageError("bad_option", f"--rename {word!r} came, wanted OLD=NEW", hint="--rename ch1=Fp1")
+            raise UsageError("bad_option", f"{option} {word!r} came, wanted {like}", hint=f"{option} {like}")
         found[old] = new
     return found
 

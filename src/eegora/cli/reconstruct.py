@@ -44,7 +44,7 @@ def reconstruct(
     name = model_name(model.model, "reconstruct")
     source = recording.recording
     path = output_path(output, f"{source.stem}_{name}_raw.fif", source, ENDINGS, ROOMY, save_inputs)
-    session.foresee(name, model, recording)
+    session.foresee(name, "reconstruct", model, recording)
     check_folder(figures)
     signal, raw = session.read(recording)
     ready = session.load(name, model)
@@ -89,8 +89,10 @@ def decode(
     sampler: SamplerOptions,
 ) -> None:
     """Bring embeddings back to signal, on the clock of the recording that they were made of."""
+    from eegora import registry
     from eegora.preparation import Preparation
     from eegora.results.embeddings import Embeddings
+    from eegora.tasks.decode import check_whole
 
     session = Session(output)
     path = output_path(output, f"{embeddings.stem}_decoded_raw.fif", embeddings, ENDINGS)
@@ -98,6 +100,8 @@ def decode(
         found = Embeddings.load(embeddings)
     made = found.provenance
     own = made.model if made.variant == "custom" else f"{made.model}-{made.variant}"
+    registry.check_offers(registry.find(model.model or own)[1], "decode")
+    check_whole(found)  # before a checkpoint is looked for
     ready = session.load(model.model or own, model)
     how = Preparation(settings=sampler.settings)
     with session.phase("run the network"), session.progress("decoding") as progress:

@@ -133,7 +133,7 @@ def _run(
         result_path(spread_path(path), "", output.overwrite, source)
     if save_mask is not None:
         check_writable(save_mask)
-    session.foresee(name, model, recording)
+    session.foresee(name, task, model, recording)
     if recording.non_finite == "refuse":  # what is not a number is filled
         recording = replace(recording, non_finite="keep")
     scoring = Scoring(score, session, path, source)
@@ -165,19 +165,20 @@ def _run(
         **scoring.run(ready),
     }
     n_filled, n_added = len(result.annotations), len(result.added)
-    told = f"{path}: {n_filled} stretch{'es' * (n_filled != 1)} filled"
+    told = f"{path}: {n_filled} stretch{'es' * (n_filled != 1)} filled{_listed(': ', result.besides)}"
     if task == "upsample":
-        told = f"{path}: {n_added} channel{'s' * (n_added != 1)} added{_besides(result.besides)}"
+        told = f"{path}: {n_added} channel{'s' * (n_added != 1)} added{_listed('; filled besides: ', result.besides)}"
     if not result.annotations:
         nothing = "nothing was bad" + (", and nothing was added" if task == "upsample" else "")
         told = f"{path}: {nothing}: the file is {'the filtered recording' if filtered else 'a copy'}"
     session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))
 
 
-def _besides(filled: tuple[str, ...]) -> str:
+def _listed(begin: str, filled: tuple[str, ...]) -> str:
+    """Say what was filled, the first few."""
     n_more = len(filled) - N_TOLD
     more = f"; and {n_more} more stretch{'es' * (n_more != 1)}" if n_more > 0 else ""
-    return f"; filled besides: {', '.join(filled[:N_TOLD])}{more}" if filled else ""
+    return f"{begin}{', '.join(filled[:N_TOLD])}{more}" if filled else ""
 
 
 def _sampler(steps: int | None, cfg: float | None, seed: int) -> dict[str, Any]:

@@ -117,7 +117,9 @@ class Session:
             task = bar.add_task(what, total=None)
             yield Watcher(what, self.note, lambda done, total: bar.update(task, completed=done, total=total))
 
-    def foresee(self, name: str, model: ModelOptions, recording: RecordingOptions, pooling: str | None = None) -> None:
+    def foresee(
+        self, name: str, task: str, model: ModelOptions, recording: RecordingOptions, pooling: str | None = None
+    ) -> None:
         """Find the mistakes that need neither the recording nor the network, before either is touched.
 
         Raises
@@ -126,14 +128,15 @@ class Session:
         """
         from eegora import registry
         from eegora.errors import CheckpointError, UsageError
-        from eegora.recipes.fill import POLICIES
+        from eegora.recipes.fill import CHOICES
         from eegora.recipes.prepare import UNKNOWN
 
         _, spec, _ = registry.find(name)
+        registry.check_offers(spec, task)
         preparation(recording).applied(registry.find_recipe(spec, recording.recipe).checked())
         given = (
             ("non-finite", recording.non_finite, ("refuse", "interpolate")),
-            ("missing", recording.missing, POLICIES),
+            ("missing", recording.missing, CHOICES),
             ("unknown", recording.unknown, UNKNOWN),
         )
         for option, value, known in (*given, ("pooling", pooling, tuple(spec.poolings))):
@@ -154,7 +157,7 @@ class Session:
         set_threads(options.threads)
         parts = registry.find(name)[1].parts.get(task, ())
         config = {**(fields_in(options.config) or {}), **dict.fromkeys(parts, True)} if parts else options.config
-        with self.phase("load the model"):
+        with self.phase("load the model" if "load the model" not in self.timings else f"load {name}"):
             model = load_model(
                 name,
                 checkpoint=options.source,
@@ -192,7 +195,12 @@ class Session:
         """Read what the options name, or open it as a Stream where it is too large for the room."""
         from eegora.recordings.checks import NonFinite
         from eegora.recordings.source import load, marked_bad
+        from eegora.results.windows import holds_windows, load_windows
 
+        if holds_windows(options.recording):
+            _check_ready_made(options)
+            with self.phase("read the windows"):
+                return load_windows(options.recording), None
         with self.phase("read the recording"), self.told(room, "looking through") as room:
             signal, raw = load(
                 options.recording,
@@ -254,10 +262,10 @@ class Session:
             show(electrode_table(windows.ch_names, windows.ch_pos), stderr=True)
         return windows, replace(how, room=replace(room, progress=None))
 
-    def say_notes(self, windows: Windows, model: Model, task: str = "embed") -> None:
+    def say_notes(self, windows: Windows, model: Model, task: str = "embed", *, about: str = "") -> None:
         """Repeat the notes of the recording and the checkpoint, and that random parameters were used."""
         for line in model.provenance(task, windows, None).notes:
-            self.note(line)
+            self.note(f"{about}{line}")
 
 
 @dataclass
@@ -281,6 +289,16 @@ class _Lines:
         if perf_counter() - self.last >= LOG_EVERY_S:
             self.last = perf_counter()
             sys.stderr.write(f"{self.what}: {words}\n")
+
+
+def _check_ready_made(options: RecordingOptions) -> None:
+    """Refuse options on how a recording becomes windows, where windows came."""
+    from eegora.errors import UsageError
+
+    for name, field_ in type(options).__dataclass_fields__.items():
+        if name not in ("recording", "set", "unknown") and getattr(options, name) not in (field_.default, "keep"):
+            told = f"{options.recording} holds prepared windows: --{name.replace('_', '-')} comes too late"
+            raise UsageError("bad_options", told, hint="give it to `eegora recipe run`")
 
 
 def preparation(options: RecordingOptions) -> Preparation:

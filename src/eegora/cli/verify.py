@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eegora.spec import act
+
 if TYPE_CHECKING:
     from eegora.model import Model
 
@@ -114,4 +116,4 @@ def _show(found: dict[str, Any], model: Model) -> None:
     for remark in found["remarks"]:
         typer.echo(f"note: {remark}")
     for task, reason in model.doubts.items():
-        typer.echo(f"refuses to {task}: {reason}")
+        typer.echo(f"refuses to {act(task)}: {reason}")

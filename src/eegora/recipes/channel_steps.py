@@ -80,7 +80,7 @@ def _picked(
             raise ChannelError(
                 "bipolar",
                 f"{state.name} holds derivations ({_some(state.ch_names)}), this recipe wants electrodes",
-                hint="give a referential recording, or set the pick step's option bipolar = 'keep'",
+                hint="give a referential recording, or a recipe that starts from derivations",
             )
         single = derived
     elif names is not None and bipolar == "keep" and derived:

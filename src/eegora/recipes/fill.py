@@ -11,6 +11,7 @@ from eegora.errors import ChannelError
 from eegora.signal import Array
 
 POLICIES = ("refuse", "skip", "any", "zero", "nearest", "inverse-distance", "mean", "spline")
+CHOICES = tuple(policy for policy in POLICIES if policy != "any")  # that one is for recipes: no note of what is lacking
 
 LEAST_ON_A_SPHERE = 4
 

@@ -12,7 +12,7 @@ import numpy as np
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes import streamed
 from eegora.recipes.blocks import finite, in_blocks
-from eegora.recipes.fill import POLICIES
+from eegora.recipes.fill import CHOICES
 from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.steps import STEPS
 from eegora.recipes.undo import giving_up, noted, valid, with_fields
@@ -69,7 +69,7 @@ def prepare(
     --------
     >>> windows = prepare(to_signal(raw), recipe, missing="skip")  # doctest: +SKIP
     """
-    for option, value, known in (("missing", missing, POLICIES), ("unknown", unknown, UNKNOWN)):
+    for option, value, known in (("missing", missing, CHOICES), ("unknown", unknown, UNKNOWN)):
         if value is not None and value not in known:
             raise UsageError("bad_option", f"{option} = '{value}' came, wanted one of {', '.join(known)}")
     recipe = recipe.checked().choosing(missing=missing, unknown=unknown)
@@ -107,7 +107,7 @@ def prepare(
     head = source.head if isinstance(source, Stream) else source.parts[0] if isinstance(source, Trials) else source
     against = mixed(head.plan, windows.plan)
     windows = noted(windows, *([f"{against}; --exclude leaves a channel out"] if against else []))
-    return _with_bads(with_fields(windows, recipe=recipe.to_toml()), head)
+    return _with_bads(with_fields(windows, recipe=recipe.to_toml()), head, recipe)
 
 
 def _is_of(source: Signal | Trials | Windows, data: Array) -> bool:
@@ -146,13 +146,21 @@ def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], seconds: flo
     return replace(windows, notes=(*windows.notes, *source.notes, *lost), axis=None)
 
 
-def _with_bads(windows: Windows, signal: Signal) -> Windows:
+def _with_bads(windows: Windows, signal: Signal, recipe: Recipe) -> Windows:
     """Say which rows come from channels that the recording marks as bad: most recipes use them all the same."""
     marked = {label for name in signal.bads if (use := signal.plan.of(name)) for label in use.sources}
     bads = tuple(use.row for use in windows.plan.uses if use.row is not None and marked.intersection(use.sources))
     if not bads:
         return windows
-    note = f"marked bad, but among the model's channels: {', '.join(bads)}; --exclude leaves a channel out"
+    gone = [
+        name
+        for name in signal.bads
+        if (use := signal.plan.of(name))
+        and any(set(use.sources).intersection(row.sources) for row in windows.plan.uses if row.row in bads)
+    ]
+    skip = " --missing skip" if any(_refuses_missing(step) for step in recipe.before) else ""
+    told = f"--exclude {','.join(gone)}{skip} leaves {'it' if len(gone) == 1 else 'them'} out"
+    note = f"marked bad, but among the model's channels: {', '.join(bads)}; {told}"
     return replace(windows, bads=bads, notes=(*windows.notes, note))
 
 
@@ -164,6 +172,12 @@ def _check_varies(windows: Windows, recipe: Recipe) -> None:
             f"{windows.name}: recipe {recipe.name} leaves nothing but zeros in all {len(windows.ch_names)} rows",
             hint="give a recording with more electrodes; eegora check RECORDING tells which recipes take this one",
         )
+
+
+def _refuses_missing(step: Step) -> bool:
+    """Say whether a step wants channels by name, and refuses a recording without them."""
+    wants = {"names", "rows"} & set(step.options)
+    return bool(wants) and step.options.get("missing", "refuse") == "refuse"
 
 
 def _flat_notes(windows: Windows) -> list[str]:

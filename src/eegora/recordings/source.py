@@ -218,5 +218,9 @@ def _rows(signal: Signal, wanted: str) -> list[str]:
     hit = rows_called(wanted, signal.ch_names, signal.plan)
     if not hit:
         near = " ".join(nearest_names(wanted, signal.ch_names))
-        raise ChannelError("no_such_channel", f"{signal.name}: no channel {wanted!r}; nearest are {near}")
+        raise ChannelError(
+            "no_such_channel",
+            f"{signal.name}: no channel {wanted!r}; nearest are {near}",
+            hint="a channel of the recording, not a row made of several",
+        )
     return hit

@@ -137,6 +137,23 @@ def load_arrays(path: Path, kind: str, *, on_disk: bool = False) -> tuple[Arrays
     return arrays, check_record(path, text, kind)
 
 
+def peek(path: Path) -> Record:
+    """Return the record of a file of arrays without reading these; KeyError, ValueError or OSError where there is none."""
+    if path.suffix.lower() == ".npz":
+        with np.load(path, allow_pickle=False) as members:
+            text = str(members[KEY])
+    else:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "np") as opened:
+                text = (opened.metadata() or {})[KEY]
+        except SafetensorError as error:
+            raise ValueError(str(error)) from error
+    found: Record = json.loads(text)
+    return found
+
+
 def save_table(path: Path, table: Any) -> None:
     """Write a pyarrow table to a ``.parquet`` file, whole or not at all."""
     from pyarrow import parquet

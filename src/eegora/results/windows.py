@@ -54,6 +54,17 @@ def save_windows(path: str | Path, windows: Windows, options: Mapping[str, Any] 
     storage.save_arrays(path, plain, storage.record(KIND, provenance, **known, **way_back))
 
 
+def holds_windows(path: str | Path) -> bool:
+    """Say whether a file is one that `save_windows` wrote, by its record alone."""
+    path = Path(path)
+    if path.suffix.lower() not in ENDINGS or not path.is_file():
+        return False
+    try:
+        return bool(storage.peek(path)["kind"] == KIND)
+    except (KeyError, TypeError, ValueError, OSError):
+        return False
+
+
 def load_windows(path: str | Path) -> Windows:
     """Read what `save_windows` or ``eegora recipe run`` wrote; large windows stay on disk and are read as they are used.
 

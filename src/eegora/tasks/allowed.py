@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from eegora import registry
 from eegora.checkpoints.synthetic import SYNTHETIC
-from eegora.errors import CheckpointError, UsageError
+from eegora.errors import CheckpointError
 from eegora.provenance import UNTRAINED
+from eegora.spec import act
 
 if TYPE_CHECKING:
     from eegora.model import Model
@@ -33,23 +34,19 @@ def check_able(model: Model, task: str, offered: bool, *, doubtful: bool = False
         ``no_head``; ``untrained_part``.
     """
     if not offered:
-        able = [spec.name for spec in registry.specs().values() if task in spec.tasks]
-        raise UsageError(
-            "no_such_task",
-            f"{model.spec.title} does not {task}; models that do: {', '.join(able) or 'none'}",
-            hint="--model with one of them",
-        )
+        registry.check_offers(model.spec, task)
     own = "--checkpoint FILE with a checkpoint of your own that was fine-tuned"
     if task in model.doubts and not doubtful:
         raise CheckpointError(
             "untrained_part",
-            f"{model.checkpoint['name']}: {model.doubts[task]}; what it would {task} means nothing",
-            hint=f"{own} to {task}" + ("; or --allow-untrained to see it all the same" if task == "classify" else ""),
+            f"{model.checkpoint['name']}: {model.doubts[task]}; what it would {act(task)} means nothing",
+            hint=f"{own} to {act(task)}"
+            + ("; or --allow-untrained to see it all the same" if task == "classify" else ""),
         )
     if task not in (*model.tasks, *model.doubts):
         raise CheckpointError(
             "no_head",
-            f"{model.checkpoint['name']} has no trained head to {task}; it can {', '.join(model.tasks)}",
+            f"{model.checkpoint['name']} has no trained head to {act(task)}; it can {', '.join(map(act, model.tasks))}",
             hint=f"{own} to {task}" if task == "classify" else "--checkpoint with the published file",
         )
 

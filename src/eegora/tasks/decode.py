@@ -49,6 +49,20 @@ def decoded(
     return Reconstruction(data, windows, model.provenance("decode", windows, how))
 
 
+def check_whole(embeddings: Embeddings) -> Windows:
+    """Return the windows of embeddings that hold all that decoding needs.
+
+    Raises
+    ------
+    UsageError
+        ``not_whole``.
+    """
+    if embeddings.pooling is not None or embeddings.windows is None:
+        what = f"pooled ({embeddings.pooling})" if embeddings.pooling else "without the way back to volts"
+        raise UsageError("not_whole", f"these embeddings are {what}; decoding needs every token", hint=WHOLE)
+    return embeddings.windows
+
+
 def windows_of(embeddings: Embeddings, model: Model) -> Windows:
     """Return the windows, without samples, of embeddings that a model can decode.
 
@@ -64,9 +78,7 @@ def windows_of(embeddings: Embeddings, model: Model) -> Windows:
             f"these embeddings are {made.model}-{made.variant}'s, the model is {model.spec.name}-{model.variant}",
             hint=f"--model {made.model}-{made.variant}" if made.variant != "custom" else f"--model {made.model}",
         )
-    if embeddings.pooling is not None or embeddings.windows is None:
-        what = f"pooled ({embeddings.pooling})" if embeddings.pooling else "without the way back to volts"
-        raise UsageError("not_whole", f"these embeddings are {what}; decoding needs every token", hint=WHOLE)
+    windows = check_whole(embeddings)
     here, there = model.checkpoint, made.checkpoint
     if here.get("seed") != there.get("seed"):
         raise UsageError(
@@ -76,7 +88,7 @@ def windows_of(embeddings: Embeddings, model: Model) -> Windows:
             if "seed" in there
             else "--checkpoint with the file they came from",
         )
-    notes = tuple(note for note in embeddings.windows.notes if note not in (*model.notes, UNTRAINED))
+    notes = tuple(note for note in windows.notes if note not in (*model.notes, UNTRAINED))
     if here.get("sha256") != there.get("sha256"):
         prints = here.get("fingerprint"), there.get("fingerprint")
         if all(prints) and prints[0] != prints[1]:
@@ -88,4 +100,4 @@ def windows_of(embeddings: Embeddings, model: Model) -> Windows:
         notes += (
             f"decoded with another checkpoint file ({here.get('name')}) than embedded with ({there.get('name')})",
         )
-    return replace(embeddings.windows, notes=notes)
+    return replace(windows, notes=notes)

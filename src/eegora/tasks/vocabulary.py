@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from eegora.errors import ChannelError
+from eegora.recipes.recipe import Recipe
 from eegora.recordings.channels import nearest_names, same_electrode
-from eegora.spec import ModelSpec
+from eegora.spec import ModelSpec, act
 from eegora.windows import Windows
 
 
@@ -40,12 +41,12 @@ def fit_channels(
         near = [row for row in vocabulary if same_electrode(row, name)] or nearest_names(name, vocabulary)
         raise ChannelError(
             "no_channels" if unknown == "drop" else "outside_vocabulary",
-            f"{windows.name}: {spec.title} cannot {task} {', '.join(outside)}; {name} is nearest to {' '.join(near)}",
+            f"{windows.name}: {spec.title} cannot {act(task)} {', '.join(outside)}; {name} is nearest to {' '.join(near)}",
             hint="" if everything else "--unknown drop leaves such channels out",
         )
     if outside:
         keep = [i for i, name in enumerate(windows.ch_names) if name not in outside]
-        windows = windows.keep_channels(keep, f"cannot be used to {task}")
+        windows = windows.keep_channels(keep, f"cannot be used to {act(task)}")
     return windows
 
 
@@ -63,10 +64,28 @@ def note_unseen(windows: Windows, spec: ModelSpec, task: str) -> Windows:
     return replace(windows, notes=tuple(dict.fromkeys((*windows.notes, note))))
 
 
-def with_ways_on(error: ChannelError, spec: ModelSpec) -> ChannelError:
-    """Name what a user can type about missing electrodes: skip them, or a recipe that takes what there is."""
+def with_ways_on(error: ChannelError, spec: ModelSpec, vocabulary: tuple[str, ...] | None) -> ChannelError:
+    """Name what a user can type: about missing electrodes skip them, or a recipe that takes what there is; about derivations
+    a recipe that starts from them.
+    """
+    if error.code == "bipolar":
+        rows = {recipe.name: _derived(recipe) for recipe in spec.recipes}
+        known = None if vocabulary is None else {name.upper() for name in vocabulary}
+        taken = [name for name, made in rows.items() if made and (known is None or known.issuperset(made))]
+        others = [name for name, made in rows.items() if made and name not in taken]
+        hint = " or ".join(["give a referential recording", *(f"--recipe {name}" for name in taken)])
+        own = f"; {', '.join(others)} starts from derivations, for a checkpoint that was trained with them"
+        return ChannelError(error.code, error.message, hint=hint + (own if others and not taken else ""))
     if error.code != "missing_channels":
         return error
     free = [r.name for r in spec.recipes if not any({"names", "rows"} & set(s.options) for s in r.steps)]
     hint = " or ".join(["--missing skip", *(f"--recipe {name}" for name in free)])
     return ChannelError(error.code, error.message, hint=hint)
+
+
+def _derived(recipe: Recipe) -> set[str]:
+    """Return the rows that a recipe makes of derivations too, where a recording holds nothing else; none if it does not."""
+    picks = [step for step in recipe.steps if step.name == "pick"]
+    if any(step.options.get("bipolar") != "keep" for step in picks):
+        return set()
+    return {row.upper() for step in recipe.steps if step.name == "derive" for row in step.options["rows"]}
