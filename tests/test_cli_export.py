@@ -146,3 +146,14 @@ def test_recipe_run_refuses_in_one_line(run, words, code, says):
     assert got == code
     assert says in err
     assert not list(Path().iterdir())
+
+
+def test_edf_says_that_it_keeps_no_bad_channels(run, tmp_path):
+    raw = mne.io.RawArray(
+        np.random.default_rng(0).standard_normal((3, 512)) * 1e-5, mne.create_info(["Fp1", "Cz", "O2"], 128, "eeg")
+    )
+    raw.info["bads"] = ["Cz"]
+    raw.save(tmp_path / "bad_raw.fif", verbose="ERROR")
+    code, _, err = run("export", "bad_raw.fif", "-o", "out.edf")
+    assert (code, "EDF does not say which channels are bad: Cz" in err) == (0, True)
+    assert "bad: Cz" not in run("export", "bad_raw.fif", "-o", "out.csv")[2]

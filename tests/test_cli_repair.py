@@ -125,8 +125,14 @@ def test_an_electrode_that_is_there_is_not_added_and_said_so(desk, tmp_path, cap
     assert "not added" not in said.err
 
 
-@pytest.mark.parametrize(("spans", "told"), [(("6:7",), "1 stretch filled"), (("6:7", "9:10"), "2 stretches filled")])
-def test_stretches_are_counted_in_words(desk, tmp_path, capfd, spans, told):
+@pytest.mark.parametrize(
+    ("spans", "told"),
+    [
+        (("6:7",), "1 stretch filled: all channels 6-7 s"),
+        (("6:7", "9:10:Fp1"), "2 stretches filled: all channels 6-7 s, Fp1 9-10 s"),
+    ],
+)
+def test_stretches_are_counted_and_named(desk, tmp_path, capfd, spans, told):
     raw = synthetic_raw(20, 0, ch_names=NAMES, sfreq=200)
     assert repaired(desk, tmp_path, raw, *(word for span in spans for word in ("--span", span))) == 0
     assert f": {told}; UNTRAINED\n" in capfd.readouterr().out

@@ -74,3 +74,11 @@ def test_the_command(name, recording, capsys):
 def test_vectors_or_a_recording(name, more, capsys):
     assert main(["parity", name, *more]) == 2
     assert "one of the two" in capsys.readouterr().err
+
+
+def test_numbers_stay_in_one_line_where_nobody_watches(name, recording, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert main(["parity", name, "--dtypes", "float32,bfloat16", "--untrained", str(recording)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if "float" in line]
+    assert len(rows) == 3  # with the head
+    assert "1.000000000" in rows[1]

@@ -210,3 +210,12 @@ def test_cut_windows_can_be_prepared_without_a_signal() -> None:
     windows = cut(recording(), seconds=5.0)
     recipe = Recipe("r", (Step("cut", {"seconds": 5}), Step("scale", {"factor": 2.0})))
     np.testing.assert_allclose(prepare(windows, recipe).data, 2 * windows.data, rtol=1e-6)
+
+
+def test_windows_print_as_one_line():
+    signal = recording()
+    windows = cut(signal, seconds=5.0)
+    assert (
+        repr(windows)
+        == f"<Windows window {len(windows)} × channel {len(signal.ch_names)} × 5 s at {signal.sfreq:g} Hz of {signal.name}>"
+    )

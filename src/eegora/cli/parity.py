@@ -74,7 +74,7 @@ def parity(
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
     else:
-        show(device_table(f"{model} on {recording.name}", rows))
+        show(device_table(f"{model} on {recording.name}", rows), wide=True)
     if any(row["agrees"] is False for row in rows):
         raise typer.Exit(1)
 
