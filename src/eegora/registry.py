@@ -97,12 +97,17 @@ def check_offers(spec: ModelSpec, task: str) -> None:
         ``no_such_task``: names the models that do.
     """
     if task not in spec.tasks:
-        able = [other.name for other in specs().values() if task in other.tasks]
-        raise UsageError(
-            "no_such_task",
-            f"{spec.title} does not {act(task)}; models that do: {', '.join(able) or 'none'}",
-            hint=f"--model {able[0]}" if able else "another task",
-        )
+        raise no_such_task(spec, task)
+
+
+def no_such_task(spec: ModelSpec, task: str) -> UsageError:
+    """Return the error for a task that a model does not do; it names the models that do."""
+    able = [other.name for other in specs().values() if task in other.tasks]
+    return UsageError(
+        "no_such_task",
+        f"{spec.title} does not {act(task)}; models that do: {', '.join(able) or 'none'}",
+        hint=f"--model {able[0]}" if able else "another task",
+    )
 
 
 def find_recipe(spec: ModelSpec, wanted: Recipe | str | Path | None = None) -> Recipe:

@@ -34,7 +34,7 @@ def check_able(model: Model, task: str, offered: bool, *, doubtful: bool = False
         ``no_head``; ``untrained_part``.
     """
     if not offered:
-        registry.check_offers(model.spec, task)
+        raise registry.no_such_task(model.spec, task)
     own = "--checkpoint FILE with a checkpoint of your own that was fine-tuned"
     if task in model.doubts and not doubtful:
         raise CheckpointError(
