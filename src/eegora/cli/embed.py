@@ -241,7 +241,7 @@ def recipe_of_each(given: str | None, names: Sequence[str]) -> dict[str, str | N
 
     if given is None or "=" not in given:
         return dict.fromkeys(names, given)
-    found = pairs([given], "--recipe", "luna-base=luna-unipolar")
+    found = pairs([given], "--recipe", "MODEL=RECIPE")
     known = {registry.plain(name): name for name in names}
     for name in found:
         if registry.plain(name) not in known:
