@@ -21,7 +21,7 @@ from eegora.compute.accelerate import accelerate
 from eegora.compute.device import choose_device
 from eegora.errors import CheckpointError, UsageError
 from eegora.model import Model
-from eegora.spec import TASKS, Finding, ModelCode, ModelSpec, Variant, act
+from eegora.spec import TASKS, Answer, ModelCode, ModelSpec, Variant, act
 
 if TYPE_CHECKING:
     from eegora.checkpoints.resolve import Found
@@ -81,10 +81,10 @@ def load_model(
     >>> import eegora
     >>> model = eegora.load_model("luna-base", untrained=0)  # doctest: +SKIP
     """
-    folder, spec, found = registry.find(name, variant)
+    folder, spec, wanted = registry.find(name, variant)
     published = [v for v in spec.variants if v.published is not None]
-    if found is None and len(published) == 1 and (checkpoint is None or isinstance(checkpoint, Elsewhere)):
-        (found,) = published
+    if wanted is None and len(published) == 1 and (checkpoint is None or isinstance(checkpoint, Elsewhere)):
+        (wanted,) = published
     place = choose_device(device, dtype)
     if place.warning:
         _announce(place.warning)
@@ -95,18 +95,18 @@ def load_model(
         if checkpoint not in (None, Elsewhere()):
             raise UsageError("bad_options", "a checkpoint and `untrained` exclude each other; give one of them")
         seed = 0 if untrained is True else int(untrained)
-        chosen = found or spec.variants[0]
+        chosen = wanted or spec.variants[0]
         loaded = assembly.untrained_network(code, chosen.config, fields=config, seed=seed, dtype=dtype)
         record: dict[str, Any] = {"source": "untrained", "name": f"untrained, seed {seed}", "seed": seed}
     else:
-        if found is None and (checkpoint is None or isinstance(checkpoint, Elsewhere)):
+        if wanted is None and (checkpoint is None or isinstance(checkpoint, Elsewhere)):
             variants = ", ".join(registry.full_name(spec, v) for v in spec.variants)
             raise UsageError(
                 "which_variant",
                 f"{spec.title} has several variants: {variants}",
                 hint="name one, or give --checkpoint FILE whose tensors tell",
             )
-        loaded, record, classes = _load(code, spec, found, checkpoint, config, dtype, offline)
+        loaded, record, classes = _load(code, spec, wanted, checkpoint, config, dtype, offline)
     loaded.network.to(place.name)
     functions = {task: function for task in TASKS if task not in MENDING and (function := getattr(code, task))}
     faster: dict[str, Any] = dict(accelerate(loaded.network, place, functions))
@@ -115,24 +115,23 @@ def load_model(
         spec,
         code,
         loaded,
-        variant=_variant_of(spec, found, loaded.config, str(record["name"])),
+        variant=_variant_of(spec, wanted, loaded.config, str(record["name"])),
         device=place,
         checkpoint=record,
-        doubts=_doubts(code.tasks(loaded.config), loaded, found if record["source"] in PUBLISHED else None),
+        doubts=_doubts(code.tasks(loaded.config), loaded, wanted if record["source"] in PUBLISHED else None),
         classes=classes,
     )
 
 
 def _doubts(tasks: tuple[str, ...], loaded: assembly.Loaded, published: Variant | None) -> dict[str, str]:
     """Say which tasks would go through random parameters, and why: a published file is trained for some tasks only."""
-    found = {task: f"the published checkpoint is not trained to {act(task)}" for task in tasks}
-    if published is None:
-        found = {}
-    for task in published.trained if published else ():
-        found.pop(task, None)
+    doubts = {}
+    if published is not None:
+        untrained = [task for task in tasks if task not in published.trained]
+        doubts = {task: f"the published checkpoint is not trained to {act(task)}" for task in untrained}
     if "classify" in tasks and loaded.initialised:
-        found["classify"] = f"its {' and '.join(loaded.initialised)} looks as if it had never been trained"
-    return found
+        doubts["classify"] = f"its {' and '.join(loaded.initialised)} looks as if it had never been trained"
+    return doubts
 
 
 def _load(
@@ -148,8 +147,8 @@ def _load(
     from eegora.checkpoints.fingerprints import known_fingerprint
     from eegora.checkpoints.read import read_metadata
 
-    found = _located(variant, checkpoint, offline)
-    metadata = read_metadata(found.path)
+    file = _located(variant, checkpoint, offline)
+    metadata = read_metadata(file.path)
     own = assembly.own_fields(metadata, config)
     # A network without some part belongs to the same file: what is recorded of that is of the whole.
     whole = {
@@ -157,22 +156,22 @@ def _load(
     }
     # Reading a large file for its SHA-256 takes as long as loading it: both at once. A wrong one counts before all else.
     with ThreadPoolExecutor(1) as other:
-        sha256 = other.submit(lambda: found.sha256)
+        sha256 = other.submit(lambda: file.sha256)
         try:
-            loaded = assembly.load_network(code, found.path, config=own, beside=found.config_path, dtype=dtype)
+            loaded = assembly.load_network(code, file.path, config=own, beside=file.config_path, dtype=dtype)
         finally:
             sha256.result()
     if loaded.synthetic:
         loaded = replace(loaded, notes=(*loaded.notes, SYNTHETIC))
-    record: dict[str, Any] = dict(found.record())
+    record: dict[str, Any] = dict(file.record())
     switched = {name: False for name in own if name not in whole}
-    known = known_fingerprint(found.sha256, {**loaded.config, **switched})
+    known = known_fingerprint(file.sha256, {**loaded.config, **switched})
     if known is not None:
         record["fingerprint"] = known[0]
-    elif found.path.stat().st_size <= SMALL:
+    elif file.path.stat().st_size <= SMALL:
         same = loaded
         if dtype != "float64" or switched:
-            same = assembly.load_network(code, found.path, config=whole, beside=found.config_path, dtype="float64")
+            same = assembly.load_network(code, file.path, config=whole, beside=file.config_path, dtype="float64")
         try:
             record["fingerprint"] = assembly.fingerprint(spec, code, same.network, same.config)
         except CheckpointError as error:  # a head for channels that the fixed input does not have
@@ -183,7 +182,7 @@ def _load(
 
 def examine(
     name: str, checkpoint: Path | str | Elsewhere | None, config: Path | None = None, *, offline: bool = False
-) -> tuple[Finding, ...]:
+) -> tuple[Answer, ...]:
     """Ask a checkpoint's numbers what its model's folder knows to ask; parameters as in `load_model`."""
     from eegora.checkpoints.read import read_metadata, read_tensors
 
@@ -191,10 +190,10 @@ def examine(
     code = registry.code(folder)
     if code.examine is None:
         return ()
-    found = _located(variant, checkpoint, offline)
-    own, beside = assembly.own_fields(read_metadata(found.path), config), assembly.fields_in(found.config_path)
-    reading = assembly.read_as(code, read_tensors(found.path), str(found.path), own, beside)
-    reading.coverage.raise_for(found.path)
+    file = _located(variant, checkpoint, offline)
+    own, beside = assembly.own_fields(read_metadata(file.path), config), assembly.fields_in(file.config_path)
+    reading = assembly.read_as(code, read_tensors(file.path), str(file.path), own, beside)
+    reading.coverage.raise_for(file.path)
     return code.examine(reading.tensors, reading.config)
 
 
@@ -241,16 +240,16 @@ def fingerprint(model: Model) -> str:
 
 def _variant_of(spec: ModelSpec, wanted: Variant | None, config: dict[str, Any], name: str) -> str:
     """Name the variant that a configuration is, and refuse one that is not what was asked for."""
-    found = registry.variant_name(spec, config)
-    if wanted is not None and found != wanted.name:
-        same = spec.variant(found)
+    own = registry.variant_name(spec, config)
+    if wanted is not None and own != wanted.name:
+        same = spec.variant(own)
         hint = registry.full_name(spec, same) if same else spec.name
         raise CheckpointError(
             "wrong_variant",
-            f"{name} is {spec.title} {found}, {wanted.name} was asked for",
+            f"{name} is {spec.title} {own}, {wanted.name} was asked for",
             hint=f"--model {hint}",
         )
-    return found
+    return own
 
 
 def _announce(line: str) -> None:

@@ -28,7 +28,7 @@ from eegora.results.repair import Repair
 from eegora.results.way_back import without_samples
 from eegora.results.windows import holds_windows, load_windows
 from eegora.spec import ModelCode, ModelSpec
-from eegora.tasks.allowed import check_able, warnings
+from eegora.tasks.allowed import check_able, untrained_notes
 from eegora.tasks.decode import decoded
 from eegora.tasks.embed import Written, embed_to, one_way
 from eegora.tasks.many import Refused, embed_sources
@@ -499,6 +499,6 @@ class Model:
             not_undone=windows.not_undone,
             device=f"{self.device.name} ({self.device.reason})",
             dtype=self.device.dtype,
-            notes=(*self.notes, *windows.notes, *warnings(self, task)),
+            notes=(*self.notes, *windows.notes, *untrained_notes(self, task)),
             options={**windows.choices, **(how.settings if how else {}), **options},
         )

@@ -178,7 +178,7 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Answer:
     """What the numbers of a checkpoint say to a question.
 
     Parameters
@@ -264,7 +264,7 @@ class ModelCode:
     classes: Callable[[Config], tuple[str, ...]] | None = None
     trusted: Callable[[Config, Config], tuple[dict[str, Any], tuple[str, ...]]] | None = None
     tuned: Callable[[Stored, Config], Mapping[str, Stored]] | None = None
-    examine: Callable[[Stored, Config], tuple[Finding, ...]] | None = None
+    examine: Callable[[Stored, Config], tuple[Answer, ...]] | None = None
     publish: Callable[[Stored], Tensors] | None = None
     drawn: Callable[[Windows, Config], Inputs] | None = None
     own_length: bool = False

@@ -66,8 +66,8 @@ def _name_once(part: Path, path: Path) -> None:
 
 
 def _to_disk(path: Path, flags: int = os.O_RDWR) -> None:
-    handle = os.open(path, flags)
+    descriptor = os.open(path, flags)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)

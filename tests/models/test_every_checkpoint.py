@@ -21,7 +21,7 @@ from eegora.checkpoints.rename import new_names
 from eegora.checkpoints.synthetic import synthetic_state_dict
 from eegora.cli.main import main
 from eegora.errors import CheckpointError, UsageError
-from eegora.parity.fill import find_layout, write_checkpoint, write_config
+from eegora.parity.manifests import find_layout, write_checkpoint, write_config
 from tests.models.conftest import MODELS, name_of
 from tests.models.test_every_model import smallest
 

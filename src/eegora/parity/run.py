@@ -17,7 +17,7 @@ import numpy as np
 from eegora.checkpoints.synthetic import Manifest
 from eegora.errors import EegoraError
 from eegora.parity.compare import Dtype, Limits, is_judged, judge
-from eegora.parity.fill import find_layout, write_checkpoint, write_config
+from eegora.parity.manifests import find_layout, write_checkpoint, write_config
 from eegora.parity.report import DTYPES, Failure, ParityReport, Row
 from eegora.parity.vectors import Case, Tensor, VectorFile, read_vectors
 

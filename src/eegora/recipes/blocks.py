@@ -38,7 +38,7 @@ def in_blocks(windows: Windows, run: Callable[[Windows], Windows]) -> Windows:
     return joined(parts, data)
 
 
-def finite(windows: Windows) -> Windows:
+def check_finite(windows: Windows) -> Windows:
     """Return the windows, or refuse those that hold what is no number.
 
     Raises

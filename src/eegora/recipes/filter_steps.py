@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes import kernels
-from eegora.recipes.lines import find_lines, find_lines_in, line_noise_in
+from eegora.recipes.line_noise import find_lines, find_lines_in, line_noise_in
 from eegora.recipes.pieces import Work, by_channel
 from eegora.recipes.undo import State, lossy, noted, spare, through_time
 from eegora.signal import Annotation, Array, Signal

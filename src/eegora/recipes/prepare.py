@@ -11,7 +11,7 @@ import numpy as np
 
 from eegora.errors import RecordingError, UsageError
 from eegora.recipes import streamed
-from eegora.recipes.blocks import finite, in_blocks
+from eegora.recipes.blocks import check_finite, in_blocks
 from eegora.recipes.fill import CHOICES
 from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.steps import STEPS
@@ -99,7 +99,7 @@ def prepare(
         windows = (
             in_blocks(windows, lambda some: run(some, recipe.behind)) if separable else run(windows, recipe.behind)
         )
-        windows = finite(with_fields(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
+        windows = check_finite(with_fields(windows, data=np.ascontiguousarray(windows.data, dtype=np.float32)))
     windows = noted(windows, *_flat_notes(windows))
     if isinstance(source, Windows):
         return windows

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eegora.recipes.blocks import finite
+from eegora.recipes.blocks import check_finite
 from eegora.recipes.pieces import Blocks, Work
 from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.spill import Growing, check_free
@@ -173,7 +173,7 @@ def _collected(blocks: Iterable[Windows], length: int, room: Room) -> Windows:
     parts: list[Windows] = []
     for block in blocks:
         values = np.ascontiguousarray(block.data, dtype=np.float32)
-        finite(replace(block, data=values))
+        check_finite(replace(block, data=values))
         data.append(values)
         if room.way_back:
             for name, along in back.items():

@@ -51,7 +51,7 @@ def check_able(model: Model, task: str, offered: bool, *, doubtful: bool = False
         )
 
 
-def warnings(model: Model, task: str) -> tuple[str, ...]:
+def untrained_notes(model: Model, task: str) -> tuple[str, ...]:
     """Return that the numbers of a task mean nothing, where they do not."""
     if model.untrained:
         return () if SYNTHETIC in model.notes else (UNTRAINED,)  # that note says it too

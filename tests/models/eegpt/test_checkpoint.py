@@ -17,7 +17,7 @@ from eegora.models.eegpt.heads import _positions
 from eegora.models.eegpt.inference import CODE, encode
 from eegora.models.eegpt.settings import own_input, recipe_of, settings
 from eegora.models.eegpt.spec import DOWNSTREAM, UNSEEN
-from eegora.parity.fill import find_layout
+from eegora.parity.manifests import find_layout
 from tests.models.eegpt.sizes import SMALL, model, task_config
 
 VECTORS = Path(__file__).parent / "vectors"

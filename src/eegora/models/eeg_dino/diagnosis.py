@@ -15,13 +15,13 @@ from torch import Tensor
 from eegora.models.eeg_dino.checkpoint import complete, plain
 from eegora.models.eeg_dino.spec import ORDERS
 from eegora.recordings.positions import head_position
-from eegora.spec import Config, Finding, Stored
+from eegora.spec import Answer, Config, Stored
 
 CLOSER = 0.85  # siblings at less than this share of the strangers' distance: as close as planted heads make them
 TELLS = 0.2  # a correlation over 171 pairs of slots that chance hardly gives
 
 
-def examine(tensors: Stored, config: Config) -> tuple[Finding, ...]:
+def examine(tensors: Stored, config: Config) -> tuple[Answer, ...]:
     """Say what the two tests find, and no more than they can."""
     found = diagnose(tensors, config)
     answers = []
@@ -34,13 +34,13 @@ def examine(tensors: Stored, config: Config) -> tuple[Finding, ...]:
         )
         used = complete(config)["nhead"]
         numbers = {name: found[name] for name in ("siblings", "strangers")}
-        answers.append(Finding("8 or 16 attention heads?", f"{answer}; {used} are used", numbers))
+        answers.append(Answer("8 or 16 attention heads?", f"{answer}; {used} are used", numbers))
     orders = found["slot_order"]
     if orders:
         best = max(orders, key=lambda name: orders[name])
         told = f"{best}, r = {orders[best]:.2f}" if orders[best] > TELLS else f"no order, r at most {orders[best]:.2f}"
         answers.append(
-            Finding("Which electrode has which slot?", f"likeliest: {told}; {config['channel_order']} is used", orders)
+            Answer("Which electrode has which slot?", f"likeliest: {told}; {config['channel_order']} is used", orders)
         )
     return tuple(answers)
 

@@ -15,7 +15,7 @@ from eegora.checkpoints.rename import Rename, take_over
 from eegora.errors import CheckpointError
 from eegora.models.luna.network import Luna, hidden_width, theta
 from eegora.models.luna.spec import VOCABULARY
-from eegora.spec import Config, Finding, Layout, Shapes, Stored, Tensors
+from eegora.spec import Answer, Config, Layout, Shapes, Stored, Tensors
 
 TABLE_ERROR = 1e-6  # relative: files hold float32
 RENAMES = (
@@ -156,16 +156,16 @@ def remarks(tensors: Stored, config: Config) -> tuple[str, ...]:
     return (f"{len(odd)} stored rotary tables differ from the formula, which is used: {odd[0]}",) if odd else ()
 
 
-def examine(tensors: Stored, config: Config) -> tuple[Finding, ...]:
+def examine(tensors: Stored, config: Config) -> tuple[Answer, ...]:
     """Compare the rotary frequencies that a file stores with the formula's, which the network takes (spec sections 4.7, 9)."""
     errors = _frequency_errors(tensors, config)
     question, depth = "Are the stored rotary frequencies the formula's?", config["depth"]
     if not errors:
-        return (Finding(question, f"none of the {depth} blocks stores a table; the formula's is used"),)
+        return (Answer(question, f"none of the {depth} blocks stores a table; the formula's is used"),)
     worst = max(errors.values())
     equal = sum(error <= TABLE_ERROR for error in errors.values())
     answer = f"{equal} of {len(errors)} tables are, within {TABLE_ERROR:g}; {depth} blocks"
-    return (Finding(question, answer, {"largest_relative_error": worst}),)
+    return (Answer(question, answer, {"largest_relative_error": worst}),)
 
 
 def _frequency_errors(tensors: Stored, config: Config) -> dict[str, float]:

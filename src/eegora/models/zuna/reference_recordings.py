@@ -19,7 +19,7 @@ from eegora.models.zuna.repair import RepairOptions, repair
 from eegora.models.zuna.repaired import Repaired
 from eegora.models.zuna.spec import PATCH, RATE, ZUNA, ZUNA11
 from eegora.models.zuna.tokens import by_channel, position_bins, to_tokens, token_indices
-from eegora.recipes.lines import find_lines
+from eegora.recipes.line_noise import find_lines
 from eegora.recipes.prepare import prepare
 from eegora.recipes.recipe import Recipe, Step
 from eegora.recordings.positions import head_position, mri_position
