@@ -141,7 +141,7 @@ def test_a_manifest_may_extend_another(bench, run):
     assert bench.loads[0][0] == {"width": 7, "n_classes": 2}
     rest["config"]["extends"] = "rest"
     (bench.folder / "rest.json").write_text(json.dumps(rest))
-    assert "leads nowhere" in failures(run())["a", ""]
+    assert "no manifest, or one that extends it" in failures(run())["a", ""]
 
 
 def test_a_network_is_loaded_once_for_cases_that_ask_for_the_same(bench, run):
