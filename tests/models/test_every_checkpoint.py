@@ -476,7 +476,7 @@ def test_a_folder_is_converted(tmp_path, capfd):
         (["convert", "a.pt"], "-o OUT"),
         (["convert", "a.pt", "-o", "b.pt"], "only safetensors"),
         (["convert", "a.pt", "-o", "b.safetensors", "--dtype", "int8"], "bfloat16"),
-        (["convert", "a.pt", "-o", "b.safetensors", "--set", "branch"], "KEY=VALUE"),
+        (["convert", "a.pt", "-o", "b.safetensors", "--set", "branch"], "NAME=VALUE"),
         (["convert", "--all", "-o", "b.safetensors"], "--input-dir"),
         (["convert", "--all", "--input-dir", "gone", "--output-dir", "x"], "gone"),
         (["convert", "gone.pt", "-o", "b.safetensors"], "gone.pt"),

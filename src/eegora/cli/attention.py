@@ -15,8 +15,6 @@ from eegora.cli.options import (
 )
 from eegora.cli.session import Session
 
-ENDINGS = (".safetensors", ".npz", ".parquet")
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -28,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
 def attention(recording: WindowOptions, model: ModelOptions, output: OutputOptions, pieces: RoomOptions) -> None:
     """Save a model's attention over channels."""
     from eegora.report.tables import show, top_channels_table
+    from eegora.results.attention import ENDINGS
 
     session = Session(output)
     name = model_name(model.model, "attention")

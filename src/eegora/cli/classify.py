@@ -19,7 +19,6 @@ from eegora.cli.options import (
 )
 from eegora.cli.session import Session, with_inputs
 
-ENDINGS = (".csv", ".parquet", ".safetensors", ".npz")
 ROOMY = (".safetensors", ".npz")
 
 
@@ -44,7 +43,7 @@ def classify(
     ] = False,
 ) -> None:
     """Classify the windows of a recording."""
-    from eegora.results.classification import check_free
+    from eegora.results.classification import ENDINGS, check_free
 
     session = Session(output)
     name = model_name(model.model, "classify")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from eegora.cli.options import check_writable
+from eegora.cli.options import check_writable, settings
 from eegora.errors import EegoraError, UsageError
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -24,8 +23,8 @@ def convert(
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="OUT", help="A .safetensors file.")] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Needed where the tensors fit several.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; default: as stored.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A configuration field; repeatable.")
+    fields: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A configuration field; repeatable.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the new file if it exists.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Convert a folder of files.")] = False,
@@ -36,14 +35,14 @@ def convert(
     pairs = _pairs(source, out, every, input_dir, output_dir)
     if dtype is not None and dtype not in DTYPES:
         raise UsageError("bad_options", f"--dtype {dtype} cannot be stored", hint=f"use {', '.join(DTYPES)}")
-    fields = _fields(settings or [])
+    chosen = settings(fields)
     if not every:
-        _one(*pairs[0], model, fields, dtype, overwrite)
+        _one(*pairs[0], model, chosen, dtype, overwrite)
         return
     failed = 0
     for one, target in pairs:
         try:
-            _one(one, target, model, fields, dtype, overwrite)
+            _one(one, target, model, chosen, dtype, overwrite)
         except EegoraError as error:
             failed += 1
             typer.echo(f"{one}: not converted: {error}", err=True)
@@ -91,17 +90,3 @@ def _in_folder(input_dir: Path, output_dir: Path) -> list[tuple[Path, Path]]:
     if not files:
         raise UsageError("not_found", f"{input_dir} holds no checkpoint", hint=f"wanted {', '.join(SUFFIXES)}")
     return [(file, output_dir / f"{file.stem}.safetensors") for file in files]
-
-
-def _fields(settings: list[str]) -> dict[str, Any]:
-    """Read KEY=VALUE; a value is JSON, or else a text."""
-    fields: dict[str, Any] = {}
-    for item in settings:
-        key, equals, value = item.partition("=")
-        if not equals or not key:
-            raise UsageError("bad_options", f"--set {item}: wanted KEY=VALUE", hint="--set branch=teacher")
-        try:
-            fields[key.strip()] = json.loads(value)
-        except ValueError:
-            fields[key.strip()] = value
-    return fields

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from eegora.tasks.embed import Written
     from eegora.windows import Windows
 
-ENDINGS = (".parquet", ".safetensors", ".npz")
-ROOMY = ENDINGS
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -90,6 +87,7 @@ def embed(
 def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) -> None:
     """Embed recordings one after the other with one model; leave with the code of the worst that was refused."""
     from eegora.errors import EegoraError, UsageError
+    from eegora.results.embeddings import ENDINGS
 
     folder = output.out or Path()
     if folder.is_file() or folder.suffix.lower() in ENDINGS:
@@ -126,11 +124,13 @@ def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) 
 
 def _one(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> tuple[dict[str, Any], str]:
     """Embed one recording; return what was done, as a record and in one line."""
+    from eegora.results.embeddings import ENDINGS
+
     if len(wanted.names) > 1:
         return _aligned(session, wanted, loaded)
     (name,), output, recording = wanted.names, session.output, wanted.recording
     source, pooling = recording.recording, wanted.pooling
-    path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ROOMY, wanted.save_inputs)
+    path = output_path(output, f"{source.stem}_{name}.parquet", source, ENDINGS, ENDINGS, wanted.save_inputs)
     session.foresee(name, "embed", wanted.model, recording, pooling)
     check_folder(wanted.figures)
     room = wanted.pieces.room(way_back=path.suffix.lower() != ".parquet")

@@ -336,9 +336,11 @@ def settings(given: Sequence[str] | None) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for word in given or ():
-        name, sign, value = word.partition("=")
+        name, sign, value = (part.strip() for part in word.partition("="))
         if not sign or not name:
-            raise UsageError("bad_setting", f"--set {word!r} came, wanted NAME=VALUE")
+            raise UsageError(
+                "bad_setting", f"--set {word!r} came, wanted NAME=VALUE", hint="--set NAME=VALUE, once for each"
+            )
         try:
             found[name] = json.loads(value)
         except ValueError:

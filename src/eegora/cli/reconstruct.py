@@ -21,7 +21,6 @@ from eegora.cli.options import (
 )
 from eegora.cli.session import Session, with_inputs
 
-ENDINGS = (".fif", ".safetensors", ".npz")
 ROOMY = (".safetensors", ".npz")
 
 
@@ -40,6 +39,8 @@ def reconstruct(
     figures: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw input against output there.")] = None,
 ) -> None:
     """Reconstruct a recording."""
+    from eegora.results.reconstruction import ENDINGS
+
     session = Session(output)
     name = model_name(model.model, "reconstruct")
     source = recording.recording
@@ -92,6 +93,7 @@ def decode(
     from eegora import registry
     from eegora.preparation import Preparation
     from eegora.results.embeddings import Embeddings
+    from eegora.results.reconstruction import ENDINGS
     from eegora.tasks.decode import check_whole
 
     session = Session(output)

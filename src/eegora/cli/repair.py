@@ -12,6 +12,7 @@ from eegora.cli.options import (
     ModelOptions,
     OutputOptions,
     RecordingOptions,
+    SamplerOptions,
     check_writable,
     expand,
     model_name,
@@ -29,9 +30,6 @@ HELD = 5  # times a recording's samples, what the work takes of memory at most
 ACTS = {"repair": "repairing", "upsample": "upsampling"}
 
 Annotations = Annotated[bool, typer.Option(help="Stretches annotated BAD are bad, and filled.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; default: the model's.")]
-Cfg = Annotated[float | None, typer.Option(help="Guidance; 1 is none.")]
-NoiseSeed = Annotated[int, typer.Option(help="Seed of the sampler's noise.")]
 Draws = Annotated[
     int, typer.Option(min=1, help="Answers per segment: their mean, and beside it their standard deviation.")
 ]
@@ -55,6 +53,7 @@ def repair(
     model: ModelOptions,
     output: OutputOptions,
     score: ScoreOptions,
+    sampler: SamplerOptions,
     span: Annotated[
         list[str] | None, typer.Option(metavar="START:STOP[:CHANNEL]", help="A bad stretch in seconds; repeatable.")
     ] = None,
@@ -62,9 +61,6 @@ def repair(
     annotations: Annotations = True,
     flat: Annotated[float | None, typer.Option(help="Fill tokens whose deviation is below this.")] = None,
     noisy: Annotated[float | None, typer.Option(help="Fill tokens whose deviation is above this.")] = None,
-    steps: Steps = None,
-    cfg: Cfg = None,
-    noise_seed: NoiseSeed = 0,
     draws: Draws = 1,
     like_original: Like = False,
     filtered: Filtered = False,
@@ -81,22 +77,20 @@ def repair(
         "draws": draws,
         "like_original": like_original,
     }
-    _run("repair", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, save_mask, score)
+    _run("repair", recording, model, output, wanted | {"seed": 0} | sampler.settings, filtered, save_mask, score)
 
 
 def upsample(
     recording: RecordingOptions,
     model: ModelOptions,
     output: OutputOptions,
+    sampler: SamplerOptions,
     to: Annotated[int | None, typer.Option(min=1, help="How many channels there are to be.")] = None,
     channels: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Electrodes to add.")] = None,
     montage: Annotated[
         str | None, typer.Option(help="Add what it has: 10-20, 10-10, 10-05, or the name of a cap that MNE has.")
     ] = None,
     annotations: Annotations = True,
-    steps: Steps = None,
-    cfg: Cfg = None,
-    noise_seed: NoiseSeed = 0,
     draws: Draws = 1,
     like_original: Like = False,
     filtered: Filtered = False,
@@ -110,7 +104,7 @@ def upsample(
         )
     wanted: dict[str, Any] = {"add": to if to is not None else words(channels), "montage": montage, "draws": draws}
     wanted |= {"use_annotations": annotations, "like_original": like_original, "bads": words(recording.bads)}
-    _run("upsample", recording, model, output, wanted | _sampler(steps, cfg, noise_seed), filtered, None)
+    _run("upsample", recording, model, output, wanted | {"seed": 0} | sampler.settings, filtered, None)
 
 
 def _run(
@@ -179,11 +173,6 @@ def _listed(begin: str, filled: tuple[str, ...]) -> str:
     n_more = len(filled) - N_TOLD
     more = f"; and {n_more} more stretch{'es' * (n_more != 1)}" if n_more > 0 else ""
     return f"{begin}{', '.join(filled[:N_TOLD])}{more}" if filled else ""
-
-
-def _sampler(steps: int | None, cfg: float | None, seed: int) -> dict[str, Any]:
-    chosen = {"steps": steps, "cfg": cfg, "seed": seed}
-    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _span(text: str) -> tuple[Any, ...]:

@@ -82,6 +82,7 @@ class Scoring:
     def plan(self, signal: Signal, model: Model, how: Preparation, wanted: Mapping[str, Any]) -> None:
         """Choose what will be hidden, and say how long it takes."""
         from eegora.compare.trial import prepare_trial, seconds_needed
+        from eegora.preparation import roughly
 
         if not self.options.score:
             return
@@ -93,7 +94,7 @@ class Scoring:
             seconds = seconds_needed(self.trial, model)
         n_hidden = sum(len(run) for run in self.trial.runs)
         tried = f"{n_hidden} hidden in {len(self.trial.runs)} runs over {self.trial.signal.seconds:g} s"
-        self.session.note(f"the score will take about {_time(seconds)}: {tried}")
+        self.session.note(f"the score takes {roughly(seconds)}: {tried}")
 
     def run(self, model: Model) -> dict[str, Any]:
         """Score, save and tell; return what the command's record says of it."""
@@ -136,13 +137,3 @@ def _tell(score: Score, session: Session) -> None:
         show(score_table(score.summary(), "kind"), wide=True)
         typer.echo(score.conditions)
         typer.echo(score.sentence)
-
-
-def _time(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
