@@ -56,6 +56,11 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def full_name(self) -> str:
+        """The model as ``--model`` takes it: with its variant, unless its configuration is none of the variants."""
+        return self.model if self.variant == "custom" else f"{self.model}-{self.variant}"
+
     def to_json(self) -> str:
         """Return JSON with sorted keys."""
         record = asdict(self) | {"plan": self.plan.to_dicts()}

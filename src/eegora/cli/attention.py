@@ -45,17 +45,7 @@ def attention(recording: WindowOptions, model: ModelOptions, output: OutputOptio
     if not output.quiet and not output.as_json:
         show(top_channels_table(result))
     top = [[[name, round(float(weight), 6)] for name, weight in query] for query in result.top_channels()]
-    session.done(
-        {
-            "output": str(path),
-            "task": "attention",
-            "shape": list(result.data.shape),
-            "top_channels": top,
-            "untrained": ready.untrained,
-            "channels": windows.plan.to_dicts(),
-            "notes": list(result.provenance.notes),
-            "timings": session.timings,
-        },
-        f"{path}: {' × '.join(map(str, result.data.shape))} (window × patch × query × channel)"
-        + ("; UNTRAINED" if ready.untrained else ""),
-    )
+    shape = list(result.data.shape)
+    facts = {"shape": shape, "top_channels": top, "channels": windows.plan.to_dicts()}
+    line = f"{path}: {' × '.join(map(str, shape))} (window × patch × query × channel)"
+    session.done(session.record(path, result.provenance, **facts), line)

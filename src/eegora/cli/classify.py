@@ -70,18 +70,7 @@ def classify(
         result.save(path)
     session.say_notes(windows, ready, "classify")
     mean = {name: float(p) for name, p in zip(result.classes, result.probabilities.mean(axis=0), strict=True)}
-    session.done(
-        {
-            "output": str(path),
-            "task": "classify",
-            "windows": len(windows),
-            "mean_probability": mean,
-            "untrained": result.provenance.untrained,
-            "channels": windows.plan.to_dicts(),
-            "notes": list(result.provenance.notes),
-            "timings": session.timings,
-        },
-        f"{path}: {len(windows)} windows; mean probability "
-        + ", ".join(f"{name} {p:.3f}" for name, p in mean.items())
-        + ("; UNTRAINED" if result.provenance.untrained else ""),
-    )
+    facts = {"windows": len(windows), "mean_probability": mean, "channels": windows.plan.to_dicts()}
+    told = ", ".join(f"{name} {p:.3f}" for name, p in mean.items())
+    line = f"{path}: {len(windows)} windows; mean probability {told}"
+    session.done(session.record(path, result.provenance, **facts), line)

@@ -113,8 +113,8 @@ def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) 
             record, line = {"recording": str(path), "error": str(error)}, ""
             sys.stderr.write(f"eegora: {path.name}: {error}\n")
         records.append(record)
-        if line and not output.as_json and not output.quiet:
-            sys.stdout.write(line + "\n")
+        if line and not output.as_json:
+            one.done(record, line)
     n_done = len(recordings) - (len(codes) - 1)
     told = f"{n_done} of {len(recordings)} recordings embedded into {folder}/; {len(codes) - 1} refused"
     session.done({"task": "embed", "results": records}, told)
@@ -140,20 +140,11 @@ def _one(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> tuple
     done = _written(session, wanted, ready, windows, how, path)
     session.say_notes(windows, ready)
     shape = dict(zip(done.axes, done.shape, strict=True))
-    record = {
-        "output": str(path),
-        "task": "embed",
-        "shape": shape,
-        "pooling": done.pooling,
-        "seconds_per_window": windows.seconds,
-        "untrained": ready.untrained,
-        "channels": windows.plan.to_dicts(),
-        "notes": list(done.provenance.notes),
-        "timings": session.timings,
-    }
+    facts = {"shape": shape, "pooling": done.pooling, "seconds_per_window": windows.seconds}
+    record = session.record(path, done.provenance, **facts, channels=windows.plan.to_dicts())
     axes = f"{' × '.join(shape)}{f', pooling {done.pooling}' if done.pooling else ''}"
     told = f"{path}: {' × '.join(map(str, shape.values()))} ({axes}); channels: {windows.plan}"
-    return record, told + ("; UNTRAINED" if ready.untrained else "")
+    return record, told
 
 
 def _written(session: Session, wanted: Wanted, ready: Model, windows: Windows, how: Preparation, path: Path) -> Written:
@@ -208,13 +199,12 @@ def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> t
         "output": str(path),
         "task": "embed",
         "every": every,
-        "rows": {f"{r.provenance.model}-{r.provenance.variant}": len(r) for r in results},
-        "untrained": [f"{r.provenance.model}-{r.provenance.variant}" for r in results if r.provenance.untrained],
+        "rows": {r.provenance.full_name: len(r) for r in results},
+        "untrained": [r.provenance.full_name for r in results if r.provenance.untrained],
         "timings": session.timings,
     }
     rows = ", ".join(f"{name} {n}" for name, n in record["rows"].items())
-    told = f"{path}: a row per model and start, every {every:g} s: {rows}"
-    return record, told + (f"; UNTRAINED: {', '.join(record['untrained'])}" if record["untrained"] else "")
+    return record, f"{path}: a row per model and start, every {every:g} s: {rows}"
 
 
 def _prepared(model: Model, signal: Any, how: Preparation, typed: str) -> Windows:

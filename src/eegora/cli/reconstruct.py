@@ -64,21 +64,10 @@ def reconstruct(
     session.note(result.honesty)
     rmse = {name: float(value) for name, value in zip(result.ch_names, result.rmse.mean(axis=0), strict=True)}
     session.detail("\n".join(f"   {name}: RMSE {value:.3f} in model units" for name, value in rmse.items()))
-    session.done(
-        {
-            "output": str(path),
-            "task": "reconstruct",
-            "windows": len(windows),
-            "rmse": rmse,
-            "honesty": result.honesty,
-            "untrained": ready.untrained,
-            "channels": windows.plan.to_dicts(),
-            "notes": list(result.provenance.notes),
-            "timings": session.timings,
-        },
-        f"{path}: {len(windows)} windows, {len(rmse)} channels, mean RMSE {sum(rmse.values()) / len(rmse):.3f} in model"
-        f" units" + ("; UNTRAINED" if ready.untrained else ""),
-    )
+    facts = {"windows": len(windows), "rmse": rmse, "honesty": result.honesty, "channels": windows.plan.to_dicts()}
+    mean = sum(rmse.values()) / len(rmse)
+    line = f"{path}: {len(windows)} windows, {len(rmse)} channels, mean RMSE {mean:.3f} in model units"
+    session.done(session.record(path, result.provenance, **facts), line)
 
 
 def decode(
@@ -100,8 +89,7 @@ def decode(
     path = output_path(output, f"{embeddings.stem}_decoded_raw.fif", embeddings, ENDINGS)
     with session.phase("read the embeddings"):
         found = Embeddings.load(embeddings)
-    made = found.provenance
-    own = made.model if made.variant == "custom" else f"{made.model}-{made.variant}"
+    own = found.provenance.full_name
     registry.check_offers(registry.find(model.model or own)[1], "decode")
     check_whole(found)  # before a checkpoint is looked for
     ready = session.load(model.model or own, model)
@@ -112,14 +100,5 @@ def decode(
         result.save(path)
     session.say_notes(result.windows, ready)
     session.note(result.honesty)
-    record = {
-        "output": str(path),
-        "task": "decode",
-        "windows": len(result),
-        "honesty": result.honesty,
-        "untrained": ready.untrained,
-        "notes": list(result.provenance.notes),
-        "timings": session.timings,
-    }
-    told = f"{path}: {len(result)} windows, {len(result.ch_names)} channels"
-    session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))
+    record = session.record(path, result.provenance, windows=len(result), honesty=result.honesty)
+    session.done(record, f"{path}: {len(result)} windows, {len(result.ch_names)} channels")

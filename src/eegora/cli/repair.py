@@ -146,16 +146,12 @@ def _run(
     left_out = result.left_out(raw)
     for line in (*left_out_note(left_out), *([result.honesty] if result.annotations else ())):
         session.note(line)
-    record = {
-        "output": str(path),
+    facts: dict[str, Any] = {
         "standard_deviation": str(spread_path(path)) if result.spread is not None else None,
-        "task": task,
         "filled": [[a.onset, a.duration, list(a.ch_names)] for a in result.annotations],
         "added": list(result.added),
         "still_bad": list(result.details.bads),
         "left_out": list(left_out),
-        "untrained": ready.untrained,
-        "timings": session.timings,
         **scoring.run(ready),
     }
     n_filled, n_added = len(result.annotations), len(result.added)
@@ -165,7 +161,7 @@ def _run(
     if not result.annotations:
         nothing = "nothing was bad" + (", and nothing was added" if task == "upsample" else "")
         told = f"{path}: {nothing}: the file is {'the filtered recording' if filtered else 'a copy'}"
-    session.done(record, told + ("; UNTRAINED" if ready.untrained else ""))
+    session.done(session.record(path, result.provenance, **facts), told)
 
 
 def _listed(begin: str, filled: tuple[str, ...]) -> str:

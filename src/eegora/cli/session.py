@@ -14,8 +14,11 @@ from eegora.cli.options import ModelOptions, OutputOptions, RecordingOptions, Wi
 from eegora.stream import LIMIT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eegora.model import Model
     from eegora.preparation import Outlook, Preparation
+    from eegora.provenance import Provenance
     from eegora.recipes.recipe import Step
     from eegora.signal import Signal
     from eegora.stream import Room, Stream
@@ -84,12 +87,19 @@ class Session:
         if not self.output.quiet:
             sys.stderr.write(f"note: {line}\n")
 
+    def record(self, path: Path, made: Provenance, **own: Any) -> dict[str, Any]:
+        """Return what a command that writes a result says of it: its own facts amid those of every result."""
+        facts = {"untrained": made.untrained, "notes": list(made.notes), "timings": self.timings}
+        return {"output": str(path), "task": made.task, **own, **facts}
+
     def done(self, record: dict[str, Any], line: str) -> None:
-        """End with one line, or with the record as JSON."""
+        """End with one line, or with the record as JSON; the line says whether parameters were random, and of several models whose."""
         if self.output.as_json:
             sys.stdout.write(json.dumps(record, indent=2) + "\n")
         elif not self.output.quiet:
-            sys.stdout.write(line + "\n")
+            untrained = record.get("untrained")
+            which = f": {', '.join(untrained)}" if isinstance(untrained, list) else ""
+            sys.stdout.write(line + f"; UNTRAINED{which}" * bool(untrained) + "\n")
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Watcher]:

@@ -16,6 +16,7 @@ from eegora.checkpoints.rename import Coverage
 from eegora.checkpoints.statistics import TensorStatistics
 from eegora.plan import ChannelPlan
 from eegora.recipes.recipe import Recipe
+from eegora.registry import full_name
 from eegora.results.attention import Attention
 from eegora.signal import Array
 from eegora.spec import ModelSpec, Variant
@@ -148,7 +149,7 @@ def checkpoint_markdown(specs: Iterable[ModelSpec]) -> str:
     rows = ["| model | where | file | size | licence | SHA-256 | revision |", "|---|---|---|--:|---|---|---|"]
     for spec in specs:
         for variant in spec.variants:
-            name = spec.name if len(spec.variants) == 1 else f"{spec.name}-{variant.name}"
+            name = full_name(spec, variant)
             published = variant.published
             if published is None:
                 rows.append(f"| `{name}` | published nowhere | – | – | – | – | – |")
@@ -165,7 +166,7 @@ def checkpoint_markdown(specs: Iterable[ModelSpec]) -> str:
 def _model_row(spec: ModelSpec, variant: Variant, wide: bool) -> dict[str, Any]:
     published = variant.published
     row: dict[str, Any] = {
-        "model": f"{spec.name}-{variant.name}",
+        "model": full_name(spec, variant),
         "parameters": variant.parameters,
         "megabytes": None if published is None else round(published.size / 1e6, 1),
         "trained": list(variant.trained),

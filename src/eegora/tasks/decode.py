@@ -76,7 +76,7 @@ def windows_of(embeddings: Embeddings, model: Model) -> Windows:
         raise UsageError(
             "other_model",
             f"these embeddings are {made.model}-{made.variant}'s, the model is {model.spec.name}-{model.variant}",
-            hint=f"--model {made.model}-{made.variant}" if made.variant != "custom" else f"--model {made.model}",
+            hint=f"--model {made.full_name}",
         )
     windows = check_whole(embeddings)
     here, there = model.checkpoint, made.checkpoint
