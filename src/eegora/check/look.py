@@ -14,7 +14,7 @@ from eegora.check import quality
 from eegora.check.verdict import Finding
 from eegora.errors import EegoraError, RecordingError
 from eegora.plan import ChannelPlan
-from eegora.recipes.lines import line_noise
+from eegora.recipes.line_noise import line_noise
 from eegora.recordings.checks import NonFinite
 from eegora.recordings.positions import head_position
 from eegora.recordings.source import as_recording, as_signal, marked_bad, raw_name
