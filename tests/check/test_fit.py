@@ -353,8 +353,7 @@ def test_windows_of_a_long_recording_are_counted_without_preparing_it(monkeypatc
     resample = (Step("resample", {"rate": rate}),) if rate else ()
     recipe = Recipe("own", (*resample, Step("cut", {"seconds": 4, "reject_by_annotation": reject})))
     whole = check_recording(path, spec, recipe=recipe)
-    monkeypatch.setattr(looking, "MOST_VALUES", 1000)
-    monkeypatch.setattr(looking, "STRETCHES", 3)
+    monkeypatch.setattr(looking, "MOST_VALUES", 20_000)
     part = check_recording(path, spec, recipe=recipe)
     assert part.windows == whole.windows
     assert whole.windows.n_windows == len(prepare(load_signal(path)[0], recipe))

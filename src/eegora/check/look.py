@@ -172,9 +172,10 @@ def _stretches(raw: mne.io.BaseRaw, name: str, policy: NonFinite) -> tuple[Signa
     from eegora.recordings import read
 
     known = read.described(raw, name)[0]
-    most = MOST_VALUES // (STRETCHES * len(raw.ch_names))
-    length = max(1, min(round(STRETCH_S * known.sfreq), most))
-    starts = np.linspace(0, raw.n_times - length, STRETCHES).astype(int).tolist()
+    most = max(1, MOST_VALUES // len(raw.ch_names))
+    length = min(round(STRETCH_S * known.sfreq), raw.n_times, most)  # rather few than short: windows must fit in
+    n_stretches = min(STRETCHES, max(1, most // length))
+    starts = np.linspace(0, raw.n_times - length, n_stretches).astype(int).tolist()
     gaps = [(start * known.sfreq, stop * known.sfreq) for start, stop in known.gaps]
     clear = [t for t in starts if not any(a < t + length and b > t for a, b in gaps)] or starts[:1]
     parts = [read.to_signal(raw, name=name, non_finite=policy, start=t, stop=t + length) for t in clear]

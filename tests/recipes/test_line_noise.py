@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from eegora.recipes.lines import line_noise
+from eegora.recipes.line_noise import line_noise
 
 from eegora.recipes.filter_steps import notch
 from eegora.recipes.prepare import prepare
