@@ -56,7 +56,7 @@ def test_constant_channels_are_reported_by_name():
     assert constant(_noise(), ("Fp1", "Cz"), "x") == ()
 
 
-@pytest.mark.parametrize(("factor", "told"), [(1, False), (1e6, True), (1e-6, True), (100, False)])
+@pytest.mark.parametrize(("factor", "told"), [(1, False), (1e6, True), (1e-6, True), (20, False), (100, True)])
 def test_impossible_amplitudes_are_reported(factor, told):
     assert bool(plausible_unit(_noise() * factor, ("Fp1", "Cz"), 250)) == told
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegora.check.verdict import Finding
-from eegora.recordings.checks import PLAUSIBLE_STD_V, louder, stds
+from eegora.recordings.checks import LIKELY_STD_V, louder, stds
 from eegora.recordings.references import references
 from eegora.signal import Signal, runs
 
@@ -36,7 +36,7 @@ def amplitude(signal: Signal, volts: Volts) -> tuple[list[Finding], dict[str, fl
     if not len(alive):
         return [], numbers
     middle = float(np.median(alive))
-    low, high = (limit * 1e6 for limit in PLAUSIBLE_STD_V)
+    low, high = (limit * 1e6 for limit in LIKELY_STD_V)
     told = f"channels vary by {alive.min():.3g} to {alive.max():.3g} µV, the median one by {middle:.3g} µV"
     found = [Finding("ok", "unit", told)]
     if not low <= middle <= high:

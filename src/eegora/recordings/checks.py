@@ -17,7 +17,8 @@ NonFinite = Literal["refuse", "interpolate", "keep"]
 
 LONGEST_REPAIR_S = 0.1
 NOISY = 5.0  # times the median channel
-PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # spec preprocessing.md, section 7
+PLAUSIBLE_STD_V = (0.05e-6, 5e-3)  # of a single channel: spec preprocessing.md, section 7
+LIKELY_STD_V = (0.05e-6, 0.5e-3)  # of the median channel: five times what large EEG varies by within a second
 LEAST_RATE_HZ = 1e-6  # a sample in eleven days: below it lengths in seconds are no numbers any more
 SQUARABLE = (1e-100, 1e100)  # numbers whose squares float64 holds
 PLAUSIBLE_RATE_HZ = (20.0, 100_000.0)
@@ -164,12 +165,13 @@ def plausible_unit(data: NDArray[np.floating], names: Sequence[str], sfreq: floa
     """Report amplitudes that EEG in volts does not have; nothing is ever rescaled."""
     found = stds(data, sfreq)
     std = median([v for v in found.tolist() if v > 0] or [0.0])  # a dead channel says nothing of the unit
-    low, high = PLAUSIBLE_STD_V
+    low, high = LIKELY_STD_V
     if not low <= std <= high:
         return (
             f"unit? the median channel varies by {std * 1e6:.3g} µV, EEG by 1 to 100 µV; if the unit is wrong: --units"
             " (in Python units=)",
         )
+    high = PLAUSIBLE_STD_V[1]
     wild = [f"{name} by {float(value) * 1e6:.3g} µV" for name, value in zip(names, found, strict=True) if value > high]
     return (f"unit? more than EEG can vary: {', '.join(wild)}; leave them out, or mark them bad",) if wild else ()
 
