@@ -190,7 +190,9 @@ def test_several_draws_leave_their_deviation_beside_the_mean(desk, tmp_path, cap
     out, band = tmp_path / "rep_raw.fif", tmp_path / "rep_sd_raw.fif"
     assert run(desk, "repair", out, "--draws", 3, "--json") == 0
     said = capfd.readouterr()
-    assert json.loads(said.out)["standard_deviation"] == str(band)
+    record = json.loads(said.out)
+    assert record["standard_deviation"] == str(band)
+    assert record["notes"]
     assert "3 times each" in said.err
     one, two = read(out), read(band)
     assert (one.n_times, one.info["sfreq"], one.first_samp) == (two.n_times, two.info["sfreq"], two.first_samp)

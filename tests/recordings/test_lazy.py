@@ -8,8 +8,9 @@ import pytest
 
 from eegora.errors import EegoraError
 from eegora.recordings import lazy, read
-from eegora.recordings.source import as_signal, marked_bad, without
+from eegora.recordings.source import as_recording, as_signal, marked_bad, without
 from eegora.recordings.synthetic import synthetic_raw
+from eegora.signal import Signal
 from eegora.stream import Room, Stream
 
 EVERYTHING = Room(limit=0)
@@ -119,5 +120,7 @@ def test_only_large_recordings_go_in_pieces(case):
     n_bytes = 8 * 4 * 2048
     assert isinstance(lazy.load(case("ok4.edf"), Room(limit=n_bytes - 1))[0], Stream)
     assert not isinstance(lazy.load(case("ok4.edf"), Room(limit=n_bytes))[0], Stream)
-    assert lazy.large_source(raw_of(), Room()) is None
-    assert lazy.large_source(raw_of(), EVERYTHING).ch_names == ("Fp1", "Fp2", "C3", "O1")
+    assert isinstance(as_recording(raw_of(), Room()), Signal)
+    large = as_recording(raw_of(), EVERYTHING)
+    assert isinstance(large, Stream)
+    assert large.ch_names == ("Fp1", "Fp2", "C3", "O1")

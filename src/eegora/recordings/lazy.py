@@ -43,18 +43,6 @@ def load(
     return signal_of(raw, name, non_finite), raw
 
 
-def large_source(source: Any, room: Room) -> Stream | None:
-    """Return a Raw as a Stream if it is too large for the room; a Stream as it is; else None."""
-    import mne
-
-    if isinstance(source, Stream):
-        return source
-    if isinstance(source, mne.io.BaseRaw) and is_large(source, room):
-        files = [file for file in source.filenames if file is not None]
-        return to_stream(source, name=Path(files[0]).name if files else "Raw", room=room)
-    return None
-
-
 def is_large(raw: mne.io.BaseRaw, room: Room) -> bool:
     """Say whether the samples of a Raw, in float64, would take more memory than there is room for."""
     return int(raw.n_times) * len(raw.ch_names) * 8 > room.limit

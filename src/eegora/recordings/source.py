@@ -98,13 +98,16 @@ def as_recording(
         )
     if isinstance(source, tuple) and len(source) in (3, 4):
         return _of_array(source, reading)
-    if isinstance(source, Trials):
+    if isinstance(source, Trials | Stream):
         return source
     if isinstance(source, mne.BaseEpochs):
         return to_trials(source)
     if isinstance(source, str | Path):
         return load(source, room, **reading)[0]
-    return lazy.large_source(source, room or Room()) or as_signal(source)
+    room = room or Room()
+    if isinstance(source, mne.io.BaseRaw) and lazy.is_large(source, room):
+        return lazy.to_stream(source, name=raw_name(source), room=room)
+    return as_signal(source)
 
 
 def load(
