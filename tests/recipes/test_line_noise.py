@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from eegora.recipes.line_noise import line_noise
 
 from eegora.recipes.filter_steps import notch
+from eegora.recipes.line_noise import line_noise
 from eegora.recipes.prepare import prepare
 from eegora.recipes.recipe import Recipe, Step
 from eegora.signal import Signal
