@@ -86,6 +86,7 @@ def test_progress_is_shown_on_a_terminal_and_only_there(monkeypatch: pytest.Monk
         def isatty(self) -> bool:
             return True
 
+    monkeypatch.setenv("TERM", "xterm")  # on a "dumb" one nothing is drawn
     for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr("sys.stderr", stream)
         with _bar("what") as watch:
