@@ -457,7 +457,8 @@ def test_several_recordings_go_into_a_folder_and_one_that_is_refused_does_not_st
         "tuh_ref_luna-base.parquet",
     ]
     refused = [line for line in err.splitlines() if line.startswith("eegora: ")]
-    assert [line.split(": ")[1] for line in refused] == ["ok4.edf", "trunc_header.edf"]
+    assert [line.count("ok4.edf") for line in refused] == [1, 0]
+    assert [line.count("trunc_header.edf") for line in refused] == [0, 1]
     assert out.splitlines()[-1] == f"2 of 4 recordings embedded into {tmp_path / 'out'}/; 2 refused"
     assert run("embed", recording, "--model", "luna-base", "--untrained", "-o", tmp_path / "one.parquet")[0] == 0
     one, other = pq.read_table(tmp_path / "one.parquet"), pq.read_table(tmp_path / "out" / "rec_raw_luna-base.parquet")
@@ -466,11 +467,13 @@ def test_several_recordings_go_into_a_folder_and_one_that_is_refused_does_not_st
     # What is there is not replaced, and what is refused leaves with 3 where everything can be understood.
     code, _, err = run("embed", recording, cases / "ok4.edf", *options)
     assert (code, "is there already" in err) == (2, True)
-    code, out, _ = run("embed", recording, cases / "ok4.edf", *options, "--overwrite", "--json")
-    assert code == 3
+    code, out, err = run("embed", recording, cases / "ok4.edf", *options, "--overwrite", "--json")
+    assert (code, next(line for line in err.splitlines() if "lacks" in line).count("ok4.edf")) == (3, 1)
     done, not_done = json.loads(out)["results"]
     assert done["shape"] == {"window": 2, "feature": 256}
     assert "lacks electrodes" in not_done["error"]
+    assert [Path(one["recording"]).name for one in (done, not_done)] == ["rec_raw.fif", "ok4.edf"]
+    assert (Path(done["output"]).name, not_done["output"]) == ("rec_raw_luna-base.parquet", None)
 
 
 @pytest.mark.parametrize(
@@ -503,6 +506,9 @@ def test_several_recordings_with_several_models_and_charts(run, recording, tmp_p
     code, said, _ = run("embed", *files, "--model", "luna-base,eeg-dino-small", "--untrained", "-o", out)
     assert (code, said.splitlines()[-1]) == (0, f"2 of 2 recordings embedded into {out}/; 0 refused")
     assert pq.read_table(out / "b_raw_2models.parquet").num_rows == 2
+    recipes = ("--recipe", "luna-base=luna-unipolar,eeg-dino-small=eeg-dino", "--overwrite")
+    code, said, err = run("embed", *files, "--model", "luna-base,eeg-dino-small", "--untrained", "-o", out, *recipes)
+    assert (code, said.splitlines()[-1]) == (0, f"2 of 2 recordings embedded into {out}/; 0 refused"), err
     charts = tmp_path / "charts"
     assert run("embed", *files, "-m", "luna-base", "--untrained", "-o", out, "--figures", charts)[0] == 0
     assert {path.name for path in charts.iterdir()} == {"rec_raw", "b_raw"}
@@ -659,3 +665,23 @@ def test_prepared_windows_are_embedded_as_the_recording_is(run, recording):
         assert windows.provenance.recording == str(recording)
     code, _, err = run("embed", "ro.npz", *options, "-o", "x.npz", "--exclude", "O1")
     assert (code, "--exclude comes too late" in one_line(err)) == (2, True)
+    for words in (("--every", "2"), ("--unknown", "drop")):
+        code, _, err = run("embed", "ro.npz", *options, "-o", "x.npz", *words)
+        assert (code, f"{words[0]} comes too late" in one_line(err)) == (2, True)
+    code, out, err = run("embed", "ro.npz", "--model", "luna-base,luna-large", "--untrained", "-o", "x.parquet")
+    assert (code, out.splitlines()[-1].startswith("x.parquet: a row per model and start: luna-base")) == (0, True), err
+
+
+def test_prepared_windows_are_refused_by_name_where_a_recording_or_a_checkpoint_is_wanted(run, recording):
+    assert run("recipe", "run", recording, "--recipe", "luna-tuab", "-o", "ro.npz")[0] == 0
+    wanted = {"a recording": (("check",), ("repair", "--model", "zuna")), "a checkpoint": (("inspect",), ("convert",))}
+    for what, commands in wanted.items():
+        for verb, *words in commands:
+            more = ("-o", "x.safetensors") if verb == "convert" else words
+            code, _, err = run(verb, "ro.npz", *more)
+            assert (code, f"ro.npz holds prepared windows, wanted {what}" in one_line(err)) == (2, True), err
+
+
+def test_one_name_is_given_once(run, recording):
+    code, _, err = run("embed", recording, "--model", "luna-base", "--untrained", "--rename", "A=Cz,A=Pz")
+    assert (code, "--rename A=Cz and A=Pz came" in one_line(err)) == (2, True)

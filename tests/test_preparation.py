@@ -16,7 +16,9 @@ from eegora.registry import find
 from tests.models.test_every_model import tiny_model
 
 MOVES = "line noise at 50 Hz is still there: the notch is at 60 Hz; --line-freq 50 moves it (in Python line_freq=50)"
-USED = "2 windows overlap stretches annotated as bad, and are used; --reject-annotated leaves them out"
+USED = (
+    "2 windows overlap stretches annotated as bad, and are used; --reject-annotated leaves them out as windows are made"
+)
 
 
 @pytest.fixture(scope="module")

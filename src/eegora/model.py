@@ -32,6 +32,7 @@ from eegora.tasks.allowed import check_able, untrained_notes
 from eegora.tasks.decode import decoded
 from eegora.tasks.embed import Written, embed_to, one_way
 from eegora.tasks.many import Refused, embed_sources
+from eegora.tasks.ready_made import check_as_made, note_foreign
 from eegora.tasks.repair import mend
 from eegora.tasks.run import inputs_of, outlook, run_portions
 from eegora.tasks.vocabulary import fit_channels, note_unseen, with_ways_on
@@ -159,7 +160,8 @@ class Model:
         if isinstance(source, str | Path) and holds_windows(source):
             source = load_windows(source)
         if isinstance(source, Windows):
-            windows = source
+            windows = note_foreign(source, self.spec)
+            check_as_made(windows, self.spec, how, may_drop=vocabulary is not None)
         else:
             from eegora.recordings.source import prepare_source
 

@@ -174,7 +174,9 @@ class Preparation:
         if self.line_freq is not None and not (recipe.line_freqs or str(self.line_freq).lower() == "off"):
             told.append(f"line_freq {self.line_freq}: recipe {recipe.name} has no notch, no line was taken out")
         if used := used_annotated(annotated(windows)):
-            told.append(f"{used}; --reject-annotated leaves them out (in Python reject_annotated=True)")
+            told.append(
+                f"{used}; --reject-annotated leaves them out as windows are made (in Python reject_annotated=True)"
+            )
         return tuple(told)
 
     def narrowed(self, pooling: Pooling) -> Preparation:

@@ -134,3 +134,34 @@ def test_epochs_from_a_file_know_its_path(file):
     assert as_recording(file).parts[0].path == str(file)
     assert as_recording(mne.read_epochs(file, verbose="error")).parts[3].path == str(file)
     assert as_recording(epochs()).parts[0].path == ""
+
+
+@pytest.mark.parametrize("tmin", [0.0, -0.5])
+def test_annotations_inside_epochs_drop_their_windows_told_once(tmin):
+    raw = mne.io.RawArray(
+        np.random.default_rng(0).standard_normal((1, 2400)) * 20e-6,
+        mne.create_info(["Cz"], 200, "eeg"),
+        verbose="error",
+    )
+    raw.set_annotations(mne.Annotations([3.1, 5.6, 6.2], [0.2, 0.2, 0.2], ["BAD_x", "BAD_x", "bad y"]))
+    events = np.array([[round(at * 200), 0, 1] for at in (1, 3 - tmin, 5.5 - tmin, 9)])  # the second begins at 3 s, …
+    options = {"tmin": tmin, "tmax": tmin + 2 - 1 / 200, "baseline": None, "preload": True, "verbose": "error"}
+    trials = as_recording(mne.Epochs(raw, events, reject_by_annotation=False, **options))
+    np.testing.assert_allclose([a.onset for part in trials.parts for a in part.annotations], [0.1, 0.1, 0.7])
+    used = prepare(trials, Recipe("all", (CUT,)))
+    hit = [any(flag.startswith("annotated:") for flag in flags) for flags in used.flags]
+    assert hit == [False, False, True, False, True, False, False, False]
+    kept = prepare(trials, Recipe("clean", (CUT,)).choosing(reject_by_annotation=True))
+    np.testing.assert_array_equal(kept.data, used.data[np.logical_not(hit)])
+    np.testing.assert_array_equal(kept.onsets, used.onsets[np.logical_not(hit)])
+    assert kept.index.tolist() == [0, 1, 3, 5, 6, 7]
+    assert [note for note in kept.notes if "dropped" in note] == ["2 of 8 windows dropped, they overlap BAD_x, bad y"]
+
+
+def test_an_epoch_with_no_window_left_is_left_out_and_none_at_all_is_refused():
+    trials = as_recording(epochs(2))
+    marked = replace(trials.parts[0], annotations=(Annotation(0, 2, "BAD"),))
+    clean = Recipe("clean", (CUT,)).choosing(reject_by_annotation=True)
+    assert prepare(replace(trials, parts=(marked, trials.parts[1])), clean).index.tolist() == [2, 3]
+    with pytest.raises(RecordingError, match="all 4 windows overlap BAD"):
+        prepare(replace(trials, parts=(marked, marked)), clean)

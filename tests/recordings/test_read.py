@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from eegora.errors import ChannelError, EegoraError, RecordingError, UsageError
+from eegora.recordings.opening import Request
 from eegora.recordings.positions import head_position
 from eegora.recordings.read import array_to_signal, load_signal, read_recording, to_signal
 from eegora.recordings.synthetic import synthetic_raw
@@ -364,3 +365,36 @@ def test_labels_and_positions_need_no_mne():
     import subprocess
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("rename", "refused"), [({"A": "Fp2"}, True), ({"A": "Cz", "B": "Cz"}, True), ({"A": "Cz"}, False)]
+)
+def test_a_new_name_that_another_channel_has_is_refused(rename, refused):
+    data = np.random.default_rng(0).standard_normal((3, 500)) * 20e-6
+    request = Request(rename=rename, include=("A", "B"))
+    if refused:
+        with pytest.raises(UsageError, match=f"makes A and .* both {rename['A']}") as error:
+            array_to_signal(data, ["A", "EEG Fp2-REF", "B"], 200, request=request)
+        assert error.value.exit_code == 2
+    else:
+        assert array_to_signal(data, ["A", "EEG Fp2-REF", "B"], 200, request=request).ch_names == ("Cz", "Fp2", "B")
+
+
+def test_two_channels_may_swap_their_names():
+    data = np.random.default_rng(0).standard_normal((2, 500)) * 20e-6
+    signal = array_to_signal(data, ["Fp1", "Fp2"], 200, request=Request(rename={"Fp1": "Fp2", "Fp2": "Fp1"}))
+    assert signal.ch_names == ("Fp2", "Fp1")
+    np.testing.assert_array_equal(signal.data, data)
+
+
+@pytest.mark.parametrize("units", ["furlong", {"Fp1": "furlong"}])
+def test_a_unit_that_is_none_is_refused_also_where_the_file_says_its_own(case, units):
+    with pytest.raises(UsageError, match="'furlong' is no unit"):
+        read_recording(case("double_raw.fif"), units=units)
+
+
+@pytest.mark.parametrize(("labels", "says"), [(["Cz"], "of 1 channel are"), (["Cz", "Pz"], "of 2 channels are")])
+def test_one_channel_is_counted_as_one(labels, says):
+    data = np.random.default_rng(0).standard_normal((len(labels), 500)) * 20e-6
+    assert any(f"positions {says} the standard table's" in note for note in array_to_signal(data, labels, 200).notes)

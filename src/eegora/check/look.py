@@ -18,6 +18,7 @@ from eegora.recipes.line_noise import line_noise
 from eegora.recordings.checks import NonFinite
 from eegora.recordings.positions import head_position
 from eegora.recordings.source import as_recording, as_signal, marked_bad, raw_name
+from eegora.results.windows import refuse_windows
 from eegora.signal import Annotation, Signal, Trials
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ def look_at(
     reading = {k: v for k, v in {**options, "bads": ",".join(bads)}.items() if v}
     typed = quote(str(source)) if isinstance(source, str | Path) else "RECORDING"
     name = Path(source).name if isinstance(source, str | Path) else "recording"
+    if isinstance(source, str | Path):
+        refuse_windows(source, "a recording")
     trouble: list[Finding] = []
     as_read = None
     try:

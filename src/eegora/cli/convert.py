@@ -55,7 +55,9 @@ def _one(
     source: Path, target: Path, model: str | None, fields: dict[str, Any], dtype: str | None, overwrite: bool
 ) -> None:
     from eegora.converting import convert as convert_one
+    from eegora.results.windows import refuse_windows
 
+    refuse_windows(source, "a checkpoint")
     check_writable(target)
     made = convert_one(source, target, model=model, fields=fields, dtype=dtype, overwrite=overwrite)
     candidate, coverage = made.candidate, made.candidate.reading.coverage

@@ -98,8 +98,10 @@ def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) 
         raise UsageError("bad_output", f"several recordings are called {twice}: one file would replace the other")
     label = wanted.names[0] if len(wanted.names) == 1 else f"{len(wanted.names)}models"
     session, first = Session(output), wanted.of(recordings[0], several=True).recording
+    several = len(wanted.names) > 1
+    recipes = recipe_of_each(first.recipe, wanted.names) if several else dict.fromkeys(wanted.names, first.recipe)
     for name in wanted.names:
-        session.foresee(name, "embed", wanted.model, first, wanted.pooling)
+        session.foresee(name, "embed", wanted.model, replace(first, recipe=recipes[name]), wanted.pooling)
     check_folder(folder)
     ready = {name: session.load(name, wanted.model, "embed") for name in wanted.names}
     records: list[dict[str, Any]] = []
@@ -107,11 +109,13 @@ def _several(wanted: Wanted, recordings: Sequence[Path], output: OutputOptions) 
     for path in recordings:
         one = Session(replace(output, out=folder / f"{path.stem}_{label}.parquet"))
         try:
-            record, line = _one(one, wanted.of(path, several=True), ready)
+            done, line = _one(one, wanted.of(path, several=True), ready)
+            record = {"recording": str(path), **done}
         except EegoraError as error:
             codes.append(error.exit_code)
-            record, line = {"recording": str(path), "error": str(error)}, ""
-            sys.stderr.write(f"eegora: {path.name}: {error}\n")
+            record, line = {"recording": str(path), "output": None, "error": str(error)}, ""
+            named = "" if path.name in error.message else f"{path.name}: "
+            sys.stderr.write(f"eegora: {named}{error}\n")
         records.append(record)
         if line and not output.as_json:
             one.done(record, line)
@@ -172,6 +176,7 @@ def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> t
     """Embed with several models on a common grid of starts: one table, a row per model and start."""
     from eegora.errors import UsageError
     from eegora.results.aligned import save_aligned
+    from eegora.windows import Windows
 
     names, recording, options = wanted.names, wanted.recording, wanted.model
     if options.checkpoint is not None:
@@ -186,7 +191,9 @@ def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> t
     signal, _ = session.read_any(recording, room)
     models = [loaded.get(name) or session.load(name, options, "embed") for name in names]
     ways = [replace(preparation(recording), room=room, recipe=recipes[name]) for name in names]
-    every = wanted.every or max(model.window_seconds(how) for model, how in zip(models, ways, strict=True))
+    every = wanted.every
+    if every is None and not isinstance(signal, Windows):  # windows that came ready-made have a grid
+        every = max(model.window_seconds(how) for model, how in zip(models, ways, strict=True))
     results = []
     for model, typed, plain in zip(models, names, ways, strict=True):
         name, how = f"{model.spec.name}-{model.variant}", replace(plain, every=every)
@@ -204,7 +211,8 @@ def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> t
         "timings": session.timings,
     }
     rows = ", ".join(f"{name} {n}" for name, n in record["rows"].items())
-    return record, f"{path}: a row per model and start, every {every:g} s: {rows}"
+    grid = "" if every is None else f", every {every:g} s"
+    return record, f"{path}: a row per model and start{grid}: {rows}"
 
 
 def _prepared(model: Model, signal: Any, how: Preparation, typed: str) -> Windows:

@@ -31,7 +31,9 @@ def inspect(
     from eegora.checkpoints.statistics import tensor_statistics
     from eegora.converting import recognise
     from eegora.errors import CheckpointError
+    from eegora.results.windows import refuse_windows
 
+    refuse_windows(file, "a checkpoint")
     tensors, metadata = read_tensors(file), read_metadata(file)
     config_json = file.with_name("config.json")
     beside = read_config(config_json) if config_json.is_file() else None

@@ -276,12 +276,13 @@ def pairs(given: Sequence[str] | None, option: str = "--rename", like: str = "ch
     UsageError
         ``bad_option``.
     """
-    found = {}
+    found: dict[str, str] = {}
     for word in words(given):
         old, sign, new = (part.strip() for part in word.rpartition("="))
         if not (old and sign and new):
             raise UsageError("bad_option", f"{option} {word!r} came, wanted {like}", hint=f"{option} {like}")
-        found[old] = new
+        if found.setdefault(old, new) != new:
+            raise UsageError("bad_option", f"{option} {old}={found[old]} and {old}={new} came", hint="give one of them")
     return found
 
 

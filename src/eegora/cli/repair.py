@@ -118,6 +118,7 @@ def _run(
     score: ScoreOptions = ScoreOptions(),  # noqa: B008, it is frozen
 ) -> None:
     from eegora.results.repair import left_out_note, spread_path
+    from eegora.results.windows import refuse_windows
 
     session = Session(output)
     name = model_name(model.model, task)
@@ -127,6 +128,7 @@ def _run(
         result_path(spread_path(path), "", output.overwrite, source)
     if save_mask is not None:
         check_writable(save_mask)
+    refuse_windows(source, "a recording")
     session.foresee(name, task, model, recording)
     if recording.non_finite == "refuse":  # what is not a number is filled
         recording = replace(recording, non_finite="keep")

@@ -103,7 +103,7 @@ def _picked(
     if single and not placed:
         raise ChannelError(
             "no_positions",
-            f"{state.name}: none of its {len(single)} channels ({_some(state.ch_names)}) has a known position",
+            f"{state.name}: none of its {len(single)} channel{'s' * (len(single) != 1)} ({_some(state.ch_names)}) has a known position",
             hint="name the channels as in the 10-05 system, or store positions in the file",
         )
     if not placed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from eegora.errors import RecordingError
 from eegora.recordings.opening import quietly
-from eegora.signal import Trials
+from eegora.signal import Annotation, Trials
 
 if TYPE_CHECKING:
     import mne
@@ -68,9 +69,17 @@ def to_trials(epochs: mne.BaseEpochs, *, name: str = "Epochs") -> Trials:
         when = "onsets of epochs count from sample 0 of the acquisition, as MNE's event samples do"
     raws = (mne.io.RawArray(volts, epochs.info, verbose="ERROR") for volts in data)
     path = str(epochs.filename or "")
-    parts = tuple(replace(read.to_signal(raw, name=name), path=path) for raw in raws)
+    parts = tuple(
+        replace(read.to_signal(raw, name=name), path=path, annotations=_inside(told, float(epochs.tmin)))
+        for raw, told in zip(raws, epochs.get_annotations_per_epoch(), strict=True)
+    )
     names = {number: text for text, number in epochs.event_id.items()}
     flags = tuple(
         (f"epoch:{k}", f"event:{names.get(number, number)}") for k, number in enumerate(epochs.events[:, 2].tolist())
     )
     return Trials(parts, np.asarray(starts, np.float64), (ON_ITS_OWN, when), flags)
+
+
+def _inside(told: Sequence[tuple[float, float, str]], tmin: float) -> tuple[Annotation, ...]:
+    """Return what MNE says of an epoch, counted from its first sample: MNE counts from its event."""
+    return tuple(Annotation(float(onset) - tmin, float(duration), str(text)) for onset, duration, text in told)

@@ -19,7 +19,7 @@ from eegora.recordings.montages import set_montage
 from eegora.recordings.opening import Opened, Request, quietly
 from eegora.recordings.positions import head_position
 from eegora.recordings.selection import Selection, check_request, no_channels, select
-from eegora.recordings.units import Units, volts_per
+from eegora.recordings.units import Units, check_units, volts_per
 from eegora.signal import Annotation, Signal, TimeAxis
 
 if TYPE_CHECKING:
@@ -244,6 +244,7 @@ def array_to_signal(
 
 def open_raw(path: Path, request: Request, montage: str | None) -> mne.io.BaseRaw:
     """Open a file as the request says; what reading it found travels in ``info["temp"]``."""
+    check_units(request.units)
     raw, opened = reader_of(path)(path, request)
     check_rate(float(raw.info["sfreq"]), path.name)
     if montage is not None:
@@ -305,7 +306,7 @@ def _placed(signal: Signal) -> Signal:
         return signal
     places = signal.ch_pos.copy()
     places[list(found)] = list(found.values())
-    note = f"positions of {len(found)} channels are the standard table's"
+    note = f"positions of {len(found)} channel{'s' * (len(found) != 1)} are the standard table's"
     return replace(signal, ch_pos=places, notes=(*signal.notes, note))
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eegora.errors import ChannelError
+from eegora.errors import ChannelError, UsageError
 from eegora.plan import ChannelPlan, ChannelUse
 from eegora.recordings.channels import Label, nearest_names, parse_label, same_electrode
 from eegora.recordings.opening import Request
@@ -54,6 +54,7 @@ def select(
         reason = refusal(label, request, stated, located is not None and located[i])
         name = label.name or request.rename.get(raw_label.strip(), raw_label).strip()
         if reason is None and name in found:
+            _check_not_renamed(labels[found[name]], raw_label, name, request)
             reason = f"{name} a second time, after {labels[found[name]]}"
         if reason is None:
             found[name] = i
@@ -61,6 +62,16 @@ def select(
         else:
             uses.append(ChannelUse("dropped", None, (raw_label,), reason))
     return Selection(tuple(found.values()), tuple(found), tuple(uses))
+
+
+def _check_not_renamed(first: str, second: str, name: str, request: Request) -> None:
+    """Refuse two channels of one name where it is the user who gave it: one of them would be left out."""
+    if {first.strip(), second.strip()} & request.rename.keys():
+        raise UsageError(
+            "bad_option",
+            f"--rename makes {first} and {second} both {name} (in Python rename={{…}})",
+            hint="give each a name of its own; OLD=NEW,NEW=OLD swaps two",
+        )
 
 
 def label_of(raw_label: str, labels: Sequence[str], request: Request) -> Label:

@@ -34,6 +34,12 @@ def per_volt(unit: str) -> float | None:
     return None if factor is None else float(round(1 / factor))
 
 
+def check_units(units: Units | None) -> None:
+    """Refuse what is no spelling of volts, also where the file says its unit itself. Raises as `given_unit`."""
+    for unit in units.values() if isinstance(units, Mapping) else [units]:
+        given_unit(unit, "")
+
+
 def given_unit(units: Units | None, label: str) -> float | None:
     """Return the factor that the user gave for a channel, or None.
 

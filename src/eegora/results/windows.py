@@ -65,6 +65,22 @@ def holds_windows(path: str | Path) -> bool:
         return False
 
 
+def refuse_windows(path: str | Path, wanted: str) -> None:
+    """Refuse a file of prepared windows where something else is wanted.
+
+    Raises
+    ------
+    UsageError
+        ``bad_source``.
+    """
+    if holds_windows(path):
+        raise UsageError(
+            "bad_source",
+            f"{path} holds prepared windows, wanted {wanted}",
+            hint="`eegora embed` and the other verbs that see windows take it",
+        )
+
+
 def load_windows(path: str | Path) -> Windows:
     """Read what `save_windows` or ``eegora recipe run`` wrote; large windows stay on disk and are read as they are used.
 
