@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import mne
 import numpy as np
@@ -213,7 +214,6 @@ def test_save_inputs_and_figures(run, recording):
     kept = eegora.Embeddings.load("e.npz").extras
     assert kept["x"].shape == (2, 22, 1280)
     assert kept["x"].std(axis=-1) == pytest.approx(np.ones((2, 22)), abs=1e-3)
-    from pathlib import Path
 
     assert len(list(Path("figures").glob("*.png"))) >= 4
 
@@ -318,7 +318,6 @@ def test_models_table(run):
 
 
 def test_recipes_are_shown_and_run_from_a_file(run, recording):
-    from pathlib import Path
 
     _, toml, _ = run("recipe", "show", "luna-tuab", "--toml")
     Path("mine.toml").write_text(toml.replace("freqs = [60.0]", "freqs = [50.0]"))
@@ -368,7 +367,6 @@ def test_demo_draws_a_picture_and_says_where(run, recording):
     assert code == 0
     assert "untrained" in err
     assert "demo/rec_raw_luna-base.parquet" in out
-    from pathlib import Path
 
     assert Path("demo/rec_raw_luna-base.png").stat().st_size > 50_000
 
@@ -384,7 +382,6 @@ def test_demo_with_a_checkpoint_shows_where_it_looks_unless_nobody_trained_it(ru
 
 def test_parity_exits_with_1_beyond_a_limit(run, tmp_path):
     import shutil
-    from pathlib import Path
 
     from safetensors import safe_open
     from safetensors.numpy import load_file
@@ -445,7 +442,6 @@ def test_verify_of_a_file_names_the_command_that_takes_one(run, base):
 
 
 def test_several_recordings_go_into_a_folder_and_one_that_is_refused_does_not_stop_them(run, recording, tmp_path):
-    from pathlib import Path
 
     cases = Path(__file__).parent / "data" / "recordings" / "cases"
     files = [recording, cases / "ok4.edf", cases / "tuh_ref.edf", cases / "trunc_header.edf"]
@@ -512,6 +508,24 @@ def test_several_recordings_with_several_models_and_charts(run, recording, tmp_p
     charts = tmp_path / "charts"
     assert run("embed", *files, "-m", "luna-base", "--untrained", "-o", out, "--figures", charts)[0] == 0
     assert {path.name for path in charts.iterdir()} == {"rec_raw", "b_raw"}
+
+
+def test_several_models_and_a_recipe_at_events_are_told_apart_from_every(run, recording, tmp_path):
+    own = tmp_path / "ev.toml"
+    text = next(r for r in SPEC.recipes if r.name == "luna-unipolar").to_toml()
+    own.write_text(text.replace('step = "cut"', 'step = "cut_events"\nevents = ["left"]'))
+    models = ("--model", "luna-base,eegpt", "--recipe", f"luna-base={own}", "--untrained")
+    code, _, err = run("embed", recording, *models)
+    assert code == 2
+    assert "several models share a grid of windows; recipe luna-unipolar has its windows at events" in one_line(err)
+    assert "--every" not in err
+
+
+def test_derivations_are_not_told_a_recipe_that_refuses_them(run):
+    file = Path(__file__).parent / "data" / "recordings" / "cases" / "tcp_bipolar.edf"
+    code, _, err = run("embed", file, "--model", "luna-base", "--untrained")
+    assert code == 3
+    assert one_line(err).partition("Next: ")[2].startswith("--missing skip [")
 
 
 def test_recordings_of_one_name_in_two_folders_stay_apart(run, recording, tmp_path):

@@ -2,11 +2,15 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from eegora.cli.main import main
+from eegora.recordings.synthetic import synthetic_raw
+from eegora.recordings.write import save_raw
+from eegora.results.windows import load_windows
 
 CASES = Path(__file__).parent / "data" / "recordings" / "cases"
 
@@ -187,3 +191,35 @@ def test_another_task_says_who_can_and_where_nothing_is_to_be_done(check):
     assert re.search(r"\n  next: eegora repair \S+ok4\.edf --model zuna\n", out)
     assert "nothing goes through the network" in check("ok4.edf", "--task", "repair", "--model", "zuna")[1]
     assert re.search(r"\(4 × \S+ TFLOP, at", check("bads_annot_raw.fif", "--task", "repair", "--model", "zuna")[1])
+
+
+@pytest.fixture
+def nameless(tmp_path):
+    """A recording whose labels nobody knows."""
+    path = tmp_path / "ch_raw.fif"
+    raw = synthetic_raw(seconds=12, ch_names=["Fp1", "Fp2", "C3"], sfreq=256)
+    raw.set_montage(None)
+    raw.rename_channels({"Fp1": "ch 1", "Fp2": "ch 2", "C3": "ch 3"})
+    save_raw(raw, path)
+    return str(path)
+
+
+def test_what_check_recommends_for_unknown_labels_it_takes(check, nameless, capfd):
+    code, out, _ = check(nameless, "--model", "luna-base")
+    assert (code, "--rename 'ch 1'=Cz" in out) == (3, True)
+    words = ("--rename", "ch 1=Fp1,ch 2=Cz,ch 3=Pz", "--pick", "Fp1,Cz")
+    code, out, _ = check(nameless, "--model", "luna-base", "--recipe", "luna-unipolar", *words)
+    assert code == 0
+    typed = out.partition("  next: eegora ")[2].splitlines()[0]
+    assert typed.endswith("--rename 'ch 1=Fp1,ch 2=Cz,ch 3=Pz' --pick Fp1,Cz")
+    assert main([*shlex.split(typed), "--untrained", "-o", f"{nameless}.npz"]) == 0
+    assert check(nameless, "--model", "luna-base", "--recipe", "luna-unipolar", "--include", "ch 1")[0] == 3
+
+
+def test_recipe_run_takes_names_as_embed_does(nameless, capfd):
+    file = f"{nameless}.npz"
+    words = ["--recipe", "luna-unipolar", "--rename", "ch 1=Fp1,ch 2=Cz", "-o", file]
+    assert main(["recipe", "run", nameless, *words]) == 0
+    windows = load_windows(file)
+    assert windows.ch_names == ("Fp1", "Cz")
+    assert windows.choices["rename"] == {"ch 1": "Fp1", "ch 2": "Cz"}

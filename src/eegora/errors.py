@@ -34,6 +34,8 @@ NOT_UNDERSTOOD = frozenset(
     ]
 )
 
+ASK = "eegora check RECORDING tells which recipes take this one"  # ends hints; check itself leaves it out
+
 
 class EegoraError(Exception):
     """One line for the user.

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     import torch
 
     from eegora.recordings.source import Source
+    from eegora.signal import Signal, Trials
+    from eegora.stream import Stream
 
 
 class Model:
@@ -165,19 +167,22 @@ class Model:
         else:
             from eegora.recordings.source import prepare_source
 
-            recipe = self.recipe(how)
+            recipe, found = self.recipe(how), list[str]()
+
+            def run(part: Signal | Stream | Trials) -> Windows:
+                found.extend(part.ch_names)
+                return prepare(part, recipe, missing=how.missing, unknown=how.unknown, watch=watch, room=how.room)
+
             try:
                 windows = prepare_source(
                     source,
-                    lambda part: prepare(
-                        part, recipe, missing=how.missing, unknown=how.unknown, watch=watch, room=how.room
-                    ),
+                    run,
                     exclude=how.exclude,
                     room=how.room,
                     reading=how.reading,
                 )
             except ChannelError as error:
-                raise with_ways_on(error, self.spec, vocabulary) from None
+                raise with_ways_on(error, self.spec, vocabulary, found) from None
             doubt = self.spec.recipe_doubt(task, recipe, chosen=how.recipe is not None)
             notes = (*windows.notes, *how.remarks(recipe, windows), *([f"{doubt}: --recipe NAME"] if doubt else []))
             windows = replace(windows, notes=notes, choices={**windows.choices, **how.choices})

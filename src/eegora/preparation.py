@@ -170,14 +170,18 @@ class Preparation:
 
     def remarks(self, recipe: Recipe, windows: Windows) -> tuple[str, ...]:
         """Say what of these choices a recipe cannot follow, and which windows are used that could be left out."""
-        told = []
-        if self.line_freq is not None and not (recipe.line_freqs or str(self.line_freq).lower() == "off"):
-            told.append(f"line_freq {self.line_freq}: recipe {recipe.name} has no notch, no line was taken out")
+        told = list(self.unheeded(recipe))
         if used := used_annotated(annotated(windows)):
             told.append(
                 f"{used}; --reject-annotated leaves them out as windows are made (in Python reject_annotated=True)"
             )
         return tuple(told)
+
+    def unheeded(self, recipe: Recipe) -> tuple[str, ...]:
+        """Say what of these choices a recipe cannot follow."""
+        if self.line_freq is None or recipe.line_freqs or str(self.line_freq).lower() == "off":
+            return ()
+        return (f"line_freq {self.line_freq}: recipe {recipe.name} has no notch, no line was taken out",)
 
     def narrowed(self, pooling: Pooling) -> Preparation:
         """Return the same, with the settings by which a model computes no more than a pooling reads."""

@@ -19,7 +19,7 @@ from eegora.recordings.read import load_signal
 from eegora.recordings.synthetic import TUH_NAMES, synthetic_raw
 from eegora.recordings.write import save_raw
 from eegora.registry import find, find_recipe
-from eegora.signal import Annotation
+from eegora.signal import Annotation, Trials
 
 
 def sentence(verdict, code):
@@ -411,3 +411,39 @@ def test_a_short_recording_says_nothing_of_its_size(spec, case):
     verdict = check_recording(case("tuh_ref.edf"), spec)
     assert verdict.finding("size") is None
     assert verdict.numbers["temporary_bytes"] == 0
+
+
+def test_epochs_that_are_refused_are_told_what_else_works(spec, noise):
+    parts = tuple(noise(("Fp1", "Fp2", "C3", "C4", "O1", "O2"), seconds=6.0) for _ in range(15))
+    trials = Trials(parts, np.arange(15) * 6.0, flags=(("epoch:0",),) * 15)
+    verdict = check_recording(trials, spec)
+    assert not verdict.can_run
+    assert "--recipe luna-unipolar" in verdict.next
+
+
+def test_annotated_windows_of_epochs_are_counted(spec, noise):
+    bad = noise(seconds=6.0, annotations=(Annotation(1.0, 0.5, "BAD_x"),))
+    trials = Trials((bad, noise(seconds=6.0)), np.array([0.0, 6.0]))
+    assert check_recording(trials, spec, recipe="luna-unipolar").windows.n_annotated == 1
+    windows = check_recording(trials, spec, recipe="luna-unipolar", reject_annotated=True).windows
+    assert (windows.n_windows, windows.n_dropped, windows.n_annotated) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(("option", "value"), [("line_freq", "50"), ("reject_annotated", True)])
+def test_what_repair_does_not_take_is_refused_here_too(noise, option, value):
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} is not for repair"):
+        check_recording(noise(), find("zuna")[1], task="repair", **{option: value})
+
+
+def test_a_recipe_without_a_notch_says_that_nothing_moved(noise):
+    verdict = check_recording(noise(), find("eegpt")[1], line_freq="50")
+    assert sentence(verdict, "line_freq").endswith("recipe eegpt has no notch, no line was taken out")
+    assert check_recording(noise(), find("eegpt")[1], line_freq="off").finding("line_freq") is None
+
+
+def test_too_few_electrodes_are_told_neither_splines_nor_to_ask_again(noise):
+    few = check_recording(noise(("Fp1", "Fp2", "C3")), find("eeg-dino")[1]).finding("missing_electrodes")
+    enough = check_recording(noise(), find("eeg-dino")[1]).finding("missing_electrodes")
+    assert few.next.startswith("--missing nearest fills")
+    assert enough.next.startswith("--missing spline fills")
+    assert check_recording(noise(("Cz",)), find("eegpt")[1]).next == "give a recording with more electrodes"

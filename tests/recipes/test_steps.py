@@ -244,6 +244,17 @@ def test_an_average_over_one_channel_is_refused_whatever_leaves_one() -> None:
         assert code_of(error) == "too_few_channels"
 
 
+def test_an_average_that_bad_marks_leave_to_one_channel_names_them() -> None:
+    for names, bads, code in (("Fp1 Cz Pz", ("Cz", "Pz"), "too_few_channels"), ("Cz Pz", ("Cz", "Pz"), "no_channels")):
+        with pytest.raises(ChannelError) as error:
+            average_reference(recording(names, bads=bads))
+        assert code_of(error) == code
+        assert error.value.hint == "mark fewer channels bad: Cz, Pz are, and not averaged"
+    with pytest.raises(ChannelError) as error:
+        average_reference(recording("Cz"))
+    assert "bad" not in error.value.hint
+
+
 def test_an_average_over_two_channels_says_that_one_is_minus_the_other() -> None:
     told = "the average reference is that of Fp1 and Cz alone: each is minus the other, half their difference"
     pair = average_reference(recording("Fp1 Cz"))

@@ -165,3 +165,10 @@ def test_an_epoch_with_no_window_left_is_left_out_and_none_at_all_is_refused():
     assert prepare(replace(trials, parts=(marked, trials.parts[1])), clean).index.tolist() == [2, 3]
     with pytest.raises(RecordingError, match="all 4 windows overlap BAD"):
         prepare(replace(trials, parts=(marked, marked)), clean)
+
+
+def test_epochs_are_not_cut_at_events_again():
+    recipe = Recipe("at", (Step("cut_events", {"events": "left", "seconds": 1.0}),))
+    with pytest.raises(RecordingError, match="holds epochs, which are cut at their events already") as refused:
+        prepare(as_recording(epochs(2)), recipe)
+    assert "a recipe with the step cut" in refused.value.hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from shlex import quote
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from eegora.check import filling, forward, said, training
 from eegora.check.look import Look, look_at
 from eegora.check.verdict import Finding, Verdict, WindowCount
 from eegora.check.ways import Attempt, ways_on
-from eegora.errors import EegoraError, UsageError
+from eegora.errors import ASK, EegoraError, UsageError
 from eegora.preparation import Preparation, annotated
 from eegora.recipes import resample_blocks, streamed
 from eegora.recipes.event_steps import events_of
@@ -79,7 +80,7 @@ def check_recording(
     if one is None:
         raise UsageError("unknown_model", f"{spec.title} has no variant {variant!r}")
     fills = task in filling.TASKS
-    given = _of_whole(Preparation(**how)) if fills else Preparation(**how)
+    given = _of_whole(Preparation(**how), task) if fills else Preparation(**how)
     chosen = given.applied(find_recipe(spec, given.recipe or one.recipe).checked())
     model, exclude = registry.full_name(spec, one), given.exclude
     command = _command(look, model, task, given) + " --checkpoint FILE" * (task not in one.trained)
@@ -114,6 +115,7 @@ def check_recording(
         *said.reaching(look, chosen, windows, count, task == "reconstruct"),
         *remarks,
         *said.line_noise(look, chosen),
+        *(Finding("warning", "line_freq", told, "leave --line-freq out") for told in given.unheeded(chosen)),
     ]
     findings += [*said.reference(look, chosen, windows), *said.bads(signal, chosen), *said.places(windows)]
     findings += [*training.amplitude(spec, chosen, windows), *training.coverage(spec, windows)]
@@ -180,9 +182,15 @@ def _filled(
     )
 
 
-def _of_whole(given: Preparation) -> Preparation:
-    """Return choices without those that commands which fill in whole recordings do not have."""
-    return replace(given, line_freq=None, reject_annotated=False)
+def _of_whole(given: Preparation, task: str) -> Preparation:
+    """Return choices, and refuse those that commands which fill in whole recordings do not have."""
+    for name in ("line_freq", "reject_annotated"):
+        if getattr(given, name) not in (None, False):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                "bad_option", f"{option} is not for {task}: it fills a recording in whole", hint=f"leave {option} out"
+            )
+    return given
 
 
 def _excerpt(look: Look, signal: Signal, recipe: Recipe) -> Signal:
@@ -203,7 +211,8 @@ def _events(recipe: Recipe) -> Any:
 def _refused(error: EegoraError, attempt: Attempt, command: str) -> list[Finding]:
     """Return the recipe's refusal, with what works instead or what else is in the way."""
     ways, obstacle = ways_on(error, attempt, command)
-    found = [replace(Finding.of_error(error), next=ways[0].command if ways else (obstacle or error).hint)]
+    hint = (obstacle or error).hint.replace(f"; {ASK}", "")  # that is what was just asked
+    found = [replace(Finding.of_error(error), next=ways[0].command if ways else hint)]
     if len(ways) > 1:
         fills = [way for way in ways if way.fill]
         told = [f"{way.words} ({way.n_rows} rows)" for way in ways if not way.fill]
@@ -223,7 +232,7 @@ def _command(look: Look, model: str, task: str, given: Preparation) -> str:
     options |= {"line-freq": given.line_freq, **look.reading}
     if task == "upsample":
         options["montage"] = filling.ADDED
-    told = [f"--{name} {value}" for name, value in options.items() if value]
+    told = [f"--{name} {quote(str(value))}" for name, value in options.items() if value]
     told += ["--reject-annotated"] * given.reject_annotated
     return " ".join(["eegora", task, look.typed, "--model", model, *told])
 
@@ -254,7 +263,9 @@ def _count(look: Look, recipe: Recipe, windows: Windows) -> WindowCount:
         grid = _grid(replace(look, n_times=part.n_times), recipe, rejecting=False)
         whole = len(grid) * len(look.trials.parts)
         lost = part.seconds - float((grid.onsets + grid.n_valid / grid.sfreq).max())
-        return WindowCount(len(windows), whole - len(windows), 0, windows.seconds, round(max(0.0, lost), 6))
+        return WindowCount(
+            len(windows), whole - len(windows), annotated(windows), windows.seconds, round(max(0.0, lost), 6)
+        )
     grid = _grid(look, recipe, rejecting=False)
     kept = windows if look.is_whole else _grid(look, recipe, rejecting=True)
     end = float((grid.onsets + grid.n_valid / grid.sfreq).max(initial=0.0))

@@ -56,7 +56,7 @@ class Look:
     plan : ChannelPlan
     numbers : dict
     reading : dict
-        Options that reading took, for commands: ``units``, ``sfreq``, ``montage``, ``bads``.
+        Options that reading took, for commands: ``units``, ``sfreq``, ``montage``, ``bads``, ``rename``, ``include``, ``pick``.
     """
 
     name: str
@@ -89,13 +89,16 @@ def look_at(
     sfreq: float | None = None,
     montage: str | None = None,
     bads: Sequence[str] = (),
+    rename: Mapping[str, str] | None = None,
+    include: Sequence[str] = (),
+    channels: Sequence[str] = (),
 ) -> Look:
     """Read a recording and look at it.
 
     Parameters
     ----------
     source : path, mne Raw, mne Epochs, (array, ch_names, sfreq[, unit]) or Signal
-    units, sfreq, montage
+    units, sfreq, montage, rename, include, channels
         As in `read_recording`; for paths.
     bads : sequence of str
         Channels to mark bad.
@@ -106,8 +109,11 @@ def look_at(
         Only if the file cannot be understood (exit code 2); what is wrong with its content is a finding.
     UsageError
     """
-    options = {"units": units, "sfreq": sfreq, "montage": montage}
-    reading = {k: v for k, v in {**options, "bads": ",".join(bads)}.items() if v}
+    options: dict[str, Any] = {"units": units, "sfreq": sfreq, "montage": montage}
+    renamed = ",".join(f"{old}={new}" for old, new in (rename or {}).items())
+    lists = {"bads": ",".join(bads), "rename": renamed, "include": ",".join(include), "pick": ",".join(channels)}
+    reading = {k: v for k, v in {**options, **lists}.items() if v}
+    options |= {"rename": rename, "include": include, "channels": channels}
     typed = quote(str(source)) if isinstance(source, str | Path) else "RECORDING"
     name = Path(source).name if isinstance(source, str | Path) else "recording"
     if isinstance(source, str | Path):

@@ -8,6 +8,7 @@ from eegora.check.look import Look
 from eegora.check.verdict import Finding, WindowCount
 from eegora.check.ways import edited
 from eegora.preparation import used_annotated
+from eegora.recipes.fill import LEAST_ON_A_SPHERE
 from eegora.recipes.recipe import Recipe
 from eegora.recordings.references import mixed
 from eegora.signal import Signal
@@ -46,7 +47,9 @@ def reaching(look: Look, recipe: Recipe, windows: Windows, count: WindowCount, w
     if lacking:
         some = ", ".join(lacking[:12]) + (f" and {len(lacking) - 12} more" if len(lacking) > 12 else "")
         sentence = f"not in the recording, and left out: {some}"
-        next_step = "--missing spline fills them from the others; --missing refuse wants all of them"
+        placed = int(np.isfinite(look.signal.ch_pos).all(axis=1).sum())
+        fill = "spline" if placed >= LEAST_ON_A_SPHERE else "nearest"
+        next_step = f"--missing {fill} fills them from the others; --missing refuse wants all of them"
         found.append(Finding("warning", "missing_electrodes", sentence, next_step))
     if windows.not_undone and way_back:
         sentence = f"the way back to volts cannot undo {', '.join(dict.fromkeys(windows.not_undone))}"

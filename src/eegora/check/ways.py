@@ -138,6 +138,8 @@ def _others(attempt: Attempt) -> list[Recipe]:
 def _beginning(signal: Signal | Trials) -> Signal | Trials:
     if isinstance(signal, Trials):
         n_trials = max(1, round(TRIED_S / signal.parts[0].seconds))
-        return replace(signal, parts=signal.parts[:n_trials], onsets=signal.onsets[:n_trials])
+        return replace(
+            signal, parts=signal.parts[:n_trials], onsets=signal.onsets[:n_trials], flags=signal.flags[:n_trials]
+        )
     n = round(TRIED_S * signal.sfreq)
     return signal if signal.n_times <= n else replace(signal, data=signal.data[:, :n], annotations=())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from eegora.cli.options import LineFreq, RejectAnnotated, words
+from eegora.cli.options import Include, LineFreq, Pick, RejectAnnotated, Rename, pairs, words
 
 if TYPE_CHECKING:
     from eegora.check.verdict import Verdict
@@ -43,6 +43,9 @@ def check(
     units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say.")] = None,
     sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None,
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None,
+    rename: Rename = None,
+    include: Include = None,
+    pick: Pick = None,
     strict: Annotated[bool, typer.Option("--strict", help="Leave with 1 if there are warnings.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON: a list, one entry per verdict.")] = False,
 ) -> None:
@@ -50,10 +53,12 @@ def check(
     from eegora.check.look import look_at
     from eegora.errors import RecordingError
 
+    reading: dict[str, Any] = {"units": units, "sfreq": sfreq, "montage": montage, "rename": pairs(rename)}
+    reading |= {"include": words(include), "channels": words(pick)}
     codes, records = [0], []
     for path in recordings:
         try:
-            look = look_at(path, units=units, sfreq=sfreq, montage=montage, bads=words(bads))
+            look = look_at(path, **reading, bads=words(bads))
         except RecordingError as error:
             if error.exit_code != 2:  # about what was typed: a channel that is not there
                 raise

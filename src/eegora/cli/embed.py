@@ -191,6 +191,12 @@ def _aligned(session: Session, wanted: Wanted, loaded: Mapping[str, Model]) -> t
     signal, _ = session.read_any(recording, room)
     models = [loaded.get(name) or session.load(name, options, "embed") for name in names]
     ways = [replace(preparation(recording), room=room, recipe=recipes[name]) for name in names]
+    for model, how in zip(models, ways, strict=True):
+        if model.recipe(how).cut.options.get("events"):
+            told = f"several models share a grid of windows; recipe {model.recipe(how).name} has its windows at events"
+            raise UsageError(
+                "bad_recipe", told, hint="embed with one --model at a time, or take a recipe with the step cut"
+            )
     every = wanted.every
     if every is None and not isinstance(signal, Windows):  # windows that came ready-made have a grid
         every = max(model.window_seconds(how) for model, how in zip(models, ways, strict=True))

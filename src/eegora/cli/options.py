@@ -25,6 +25,18 @@ RejectAnnotated = Annotated[
     bool, typer.Option("--reject-annotated", help="Drop windows that overlap an annotation that begins with BAD.")
 ]
 
+Rename = Annotated[
+    list[str] | None,
+    typer.Option(metavar="OLD=NEW", help="What labels stand for (ch1=Fp1); comma-separated, repeatable."),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A,B", help="Labels to take as EEG although nobody knows them; comma-separated, repeatable."),
+]
+Pick = Annotated[
+    list[str] | None, typer.Option(metavar="A,B", help="Take no other channel as EEG; comma-separated, repeatable.")
+]
+
 
 def complete_model(begun: str) -> list[str]:
     """Return the models whose names begin so, for the shell."""
@@ -118,20 +130,9 @@ class RecordingOptions:
         str, typer.Option(help="NaN and infinite samples: refuse, or interpolate (over 0.1 s at most).")
     ] = "refuse"
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None
-    rename: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OLD=NEW", help="What labels stand for (ch1=Fp1); comma-separated, repeatable."),
-    ] = None
-    include: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="A,B", help="Labels to take as EEG although nobody knows them; comma-separated, repeatable."
-        ),
-    ] = None
-    pick: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="Take no other channel as EEG; comma-separated, repeatable."),
-    ] = None
+    rename: Rename = None
+    include: Include = None
+    pick: Pick = None
     set: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A choice that the model offers, by its name; repeatable."),

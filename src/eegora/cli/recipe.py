@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eegora.cli.options import LineFreq, OutputOptions, RejectAnnotated, RoomOptions, expand, result_path, words
+from eegora.cli.options import (
+    Include,
+    LineFreq,
+    OutputOptions,
+    Pick,
+    RejectAnnotated,
+    Rename,
+    RoomOptions,
+    expand,
+    pairs,
+    result_path,
+    words,
+)
 
 if TYPE_CHECKING:
     from eegora.recipes.recipe import Recipe
@@ -62,6 +74,9 @@ def run(
     units: Annotated[str | None, typer.Option(help="Unit of the samples where the file does not say.")] = None,
     sfreq: Annotated[float | None, typer.Option(help="Sampling rate in Hz where the file does not say.")] = None,
     montage: Annotated[str | None, typer.Option(help="Take electrode positions from this MNE montage.")] = None,
+    rename: Rename = None,
+    include: Include = None,
+    pick: Pick = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
@@ -79,13 +94,14 @@ def run(
     path = result_path(out, f"{recording.stem}_{recipe.name}.npz", overwrite, recording)
     ending(path, ENDINGS, "windows")
     room = pieces.room(way_back=True)
+    named = {"rename": pairs(rename), "include": words(include), "channels": words(pick)}
     with session.told(room, "looking through") as told:
-        signal, _ = load(recording, told, units=units, sfreq=sfreq, montage=montage)
+        signal, _ = load(recording, told, units=units, sfreq=sfreq, montage=montage, **named)
     signal = without(marked_bad(signal, words(bads)), how.exclude)
     with session.told(room, "preparing") as told:
         windows = prepare(signal, recipe, missing=missing, room=told)
     windows = replace(windows, notes=(*windows.notes, *how.remarks(recipe, windows)))
-    save_windows(path, windows, how.choices | {"bads": list(words(bads))})
+    save_windows(path, windows, how.choices | {k: v for k, v in named.items() if v} | {"bads": list(words(bads))})
     for note in windows.notes:
         session.note(note)
     shape = " × ".join(map(str, windows.data.shape))

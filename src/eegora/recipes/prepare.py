@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegora.errors import RecordingError, UsageError
+from eegora.errors import ASK, RecordingError, UsageError
 from eegora.recipes import streamed
 from eegora.recipes.blocks import check_finite, in_blocks
 from eegora.recipes.fill import CHOICES
@@ -128,6 +128,10 @@ def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], recipe: Reci
     """Run the steps up to the cut: on trials one by one, so that what stands behind it sees the windows of all of them."""
     if isinstance(source, Signal):
         return run(source)
+    if recipe.cut.options.get("events"):
+        told = f"{source.name} holds epochs, which are cut at their events already; recipe {recipe.name} cuts at events"
+        hint = "give the recording itself, or a recipe with the step cut: results name each epoch's event"
+        raise RecordingError("not_continuous", told, hint=hint)
     found, seconds = source.parts[0].seconds, _least_seconds(recipe)
     if seconds is not None and found < seconds - 1 / source.sfreq:
         told = (
@@ -205,7 +209,7 @@ def _check_varies(windows: Windows, recipe: Recipe) -> None:
         raise RecordingError(
             "constant_data",
             f"{windows.name}: recipe {recipe.name} leaves nothing but zeros in all {len(windows.ch_names)} rows",
-            hint="give a recording with more electrodes; eegora check RECORDING tells which recipes take this one",
+            hint=f"give a recording with more electrodes; {ASK}",
         )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from eegora.errors import ChannelError, UsageError
+from eegora.errors import ASK, ChannelError, UsageError
 from eegora.plan import ChannelUse
 from eegora.recipes.channel_steps import FILLED_WITH_ZEROS
 from eegora.recipes.pieces import Work
@@ -54,7 +54,7 @@ def _averaged(state: State, over: str) -> State:
     touched = [
         use.reason != FILLED_WITH_ZEROS and name not in bads for name, use in zip(state.ch_names, uses, strict=True)
     ]
-    _check_averaged(state, [state.ch_names[i] for i in counted])
+    _check_averaged(state, [state.ch_names[i] for i in counted], bads)
     some = state.data if len(counted) == len(uses) else state.data[..., counted, :]
     mean = some.mean(axis=-2, keepdims=True)
     if not all(touched):
@@ -87,13 +87,15 @@ def _loud(signal: Signal, over: str) -> tuple[str, ...]:
     return (f"far louder than the others, and part of the average that every row is against: {told}; {way}",)
 
 
-def _check_averaged(state: State, names: Sequence[str]) -> None:
+def _check_averaged(state: State, names: Sequence[str], bads: Sequence[str]) -> None:
     """Refuse an average over channels that are too few to leave anything of them."""
+    unmark = f"mark fewer channels bad: {', '.join(bads)} {'are' if len(bads) > 1 else 'is'}, and not averaged"
     if not names:
-        raise ChannelError("no_channels", f"{state.name}: all channels are bad, none is left to average")
+        told = f"{state.name}: all channels are bad, none is left to average"
+        raise ChannelError("no_channels", told, hint=unmark if bads else "give a recording with more electrodes")
     if len(names) == 1:
         raise ChannelError(
             "too_few_channels",
             f"{state.name}: an average reference over {names[0]} alone makes zeros of it, wanted 3 channels or more",
-            hint="give a recording with more electrodes; eegora check RECORDING tells which recipes take this one",
+            hint=unmark if bads else f"give a recording with more electrodes; {ASK}",
         )

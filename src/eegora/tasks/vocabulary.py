@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from eegora.errors import ChannelError
+from eegora.recipes.channel_steps import is_derivation
 from eegora.recipes.recipe import Recipe
 from eegora.recordings.channels import nearest_names, same_electrode
 from eegora.spec import ModelSpec, act
@@ -64,9 +66,11 @@ def note_unseen(windows: Windows, spec: ModelSpec, task: str) -> Windows:
     return replace(windows, notes=tuple(dict.fromkeys((*windows.notes, note))))
 
 
-def with_ways_on(error: ChannelError, spec: ModelSpec, vocabulary: tuple[str, ...] | None) -> ChannelError:
+def with_ways_on(
+    error: ChannelError, spec: ModelSpec, vocabulary: tuple[str, ...] | None, found: Sequence[str] = ()
+) -> ChannelError:
     """Name what a user can type: about missing electrodes skip them, or a recipe that takes what there is; about derivations
-    a recipe that starts from them.
+    a recipe that starts from them. `found` are the recording's channels.
     """
     if error.code == "bipolar":
         rows = {recipe.name: _derived(recipe) for recipe in spec.recipes}
@@ -79,13 +83,18 @@ def with_ways_on(error: ChannelError, spec: ModelSpec, vocabulary: tuple[str, ..
     if error.code != "missing_channels":
         return error
     free = [r.name for r in spec.recipes if not any({"names", "rows"} & set(s.options) for s in r.steps)]
+    if found and all(is_derivation(name) for name in found):  # electrodes cannot be made of these
+        free = [name for name in free if name in {r.name for r in spec.recipes if _keeps_derivations(r)}]
     hint = " or ".join(["--missing skip", *(f"--recipe {name}" for name in free)])
     return ChannelError(error.code, error.message, hint=hint)
 
 
 def _derived(recipe: Recipe) -> set[str]:
     """Return the rows that a recipe makes of derivations too, where a recording holds nothing else; none if it does not."""
-    picks = [step for step in recipe.steps if step.name == "pick"]
-    if any(step.options.get("bipolar") != "keep" for step in picks):
+    if not _keeps_derivations(recipe):
         return set()
     return {row.upper() for step in recipe.steps if step.name == "derive" for row in step.options["rows"]}
+
+
+def _keeps_derivations(recipe: Recipe) -> bool:
+    return all(step.options.get("bipolar") == "keep" for step in recipe.steps if step.name == "pick")
