@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eegora.errors import ASK, RecordingError, UsageError
 from eegora.recipes import streamed
@@ -16,7 +15,7 @@ from eegora.recipes.blocks import check_finite, in_blocks
 from eegora.recipes.fill import CHOICES
 from eegora.recipes.recipe import Recipe, Step
 from eegora.recipes.steps import STEPS
-from eegora.recipes.time_steps import without_rejected
+from eegora.recipes.time_steps import without_flagged
 from eegora.recipes.undo import giving_up, noted, valid, with_fields
 from eegora.recordings.references import mixed
 from eegora.signal import Array, Signal, Trials
@@ -96,7 +95,7 @@ def prepare(
             names = ", ".join(step.name for step in (*recipe.before, recipe.cut))
             windows = replace(source, notes=(*source.notes, f"windows came ready-made: {names} did not run"))
         else:
-            windows = _cut(source, lambda part: run(part, (*recipe.before, recipe.cut)), recipe)
+            windows = _cut(source, run, recipe)
         separable = watch is None and len(windows) and all(STEPS[step.name].blocks is None for step in recipe.behind)
         windows = (
             in_blocks(windows, lambda some: run(some, recipe.behind)) if separable else run(windows, recipe.behind)
@@ -124,10 +123,11 @@ def _least_seconds(recipe: Recipe) -> float | None:
     return recipe.window_seconds if recipe.cut.options.get("tail", "drop") == "drop" else None
 
 
-def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], recipe: Recipe) -> Windows:
+def _cut(source: Signal | Trials, run: Callable[[Any, Iterable[Step]], Any], recipe: Recipe) -> Windows:
     """Run the steps up to the cut: on trials one by one, so that what stands behind it sees the windows of all of them."""
     if isinstance(source, Signal):
-        return run(source)
+        windows: Windows = run(source, (*recipe.before, recipe.cut))
+        return windows
     if recipe.cut.options.get("events"):
         told = f"{source.name} holds epochs, which are cut at their events already; recipe {recipe.name} cuts at events"
         hint = "give the recording itself, or a recipe with the step cut: results name each epoch's event"
@@ -139,50 +139,22 @@ def _cut(source: Signal | Trials, run: Callable[[Signal], Windows], recipe: Reci
         )
         hint = "give the recording itself, longer epochs, or a recipe with shorter windows"
         raise RecordingError("not_continuous", told, hint=hint)
-    parts = [run(_unmarked(part)) for part in source.parts]
+    # What an annotation drops is dropped from all of them together: no epoch has to keep a window.
+    cut = replace(recipe.cut, options={**recipe.cut.options, "reject_by_annotation": False, "gaps": "keep"})
+    parts = [run(part, (*recipe.before, cut)) for part in source.parts]
     left = found - max(float(np.max(part.onsets + part.n_valid / part.sfreq)) for part in parts)
     lost = (
         (f"the last {left:.3g} s of each epoch of {found:g} s are in no window",) if left > 1.5 / source.sfreq else ()
     )
     placed = [
-        replace(part, flags=tuple((*flags, *more) for more in part.flags))
-        for part, flags in zip(parts, source.flags or ((),) * len(parts), strict=True)
+        replace(part, onsets=part.onsets + at, flags=tuple((*flags, *more) for more in part.flags))
+        for part, at, flags in zip(parts, source.onsets, source.flags or ((),) * len(parts), strict=True)
     ]
-    windows = _without_marked(join(placed), source, np.repeat(np.arange(len(parts)), [*map(len, parts)]), recipe)
+    chosen = recipe.cut.options
+    windows = without_flagged(
+        join(placed), bool(chosen.get("reject_by_annotation", False)), str(chosen.get("gaps", "drop"))
+    )
     return replace(windows, notes=(*windows.notes, *source.notes, *lost), axis=None)
-
-
-def _unmarked(part: Signal) -> Signal:
-    """Return a trial less the annotations by which windows are dropped: that is told of all trials together."""
-    return replace(part, annotations=tuple(a for a in part.annotations if not (a.is_bad or a.is_edge)))
-
-
-def _without_marked(windows: Windows, trials: Trials, which: NDArray[np.intp], recipe: Recipe) -> Windows:
-    """Flag, and drop as the cut wants it, windows of trials that overlap an annotation; place them in the recording.
-
-    Parameters
-    ----------
-    windows : Windows
-        Onsets count from the trial's first sample.
-    which : ndarray of int, shape (n_windows,)
-        Number of each window's trial.
-    """
-    apart = 2 * trials.parts[0].seconds  # trials may overlap in the recording: here each has a stretch of its own
-    marked = tuple(
-        replace(
-            a, onset=k * apart + max(a.onset, 0.0), duration=min(a.onset + a.duration, part.seconds) - max(a.onset, 0.0)
-        )
-        for k, part in enumerate(trials.parts)
-        for a in part.annotations
-    )
-    options = recipe.cut.options
-    kept = without_rejected(
-        replace(windows, onsets=windows.onsets + apart * which, annotations=marked),
-        options.get("reject_by_annotation", False),
-        options.get("gaps", "drop"),
-    )
-    rows = np.isin(windows.index, kept.index)
-    return replace(kept, onsets=windows.onsets[rows] + trials.onsets[which[rows]], annotations=())
 
 
 def _with_bads(windows: Windows, signal: Signal, recipe: Recipe) -> Windows:

@@ -13,10 +13,11 @@ from eegora.errors import RecordingError, UsageError
 from eegora.recipes import kernels, resample_blocks
 from eegora.recipes.pieces import Work, by_channel, in_rows, of_rows, rows_of
 from eegora.recipes.undo import State, flagged, lossy, noted, through_time
-from eegora.signal import Array, Signal
+from eegora.signal import Annotation, Array, Signal
 from eegora.stream import Stream, chained, stretch
 from eegora.windows import Windows
 
+ANNOTATED = "annotated:"  # begins the flag of a window that overlaps an annotation
 LONGER = "give a longer recording, or a shorter window"
 
 
@@ -288,14 +289,24 @@ def without_rejected(windows: Windows, reject_by_annotation: bool, gaps: str) ->
         return windows
     begins, ends = windows.onsets, windows.onsets + windows.n_valid / windows.sfreq
     flags: dict[int, list[str]] = {}
-    drop: dict[int, str] = {}
     for annotation in marked:
         hit = (annotation.onset < ends) & (annotation.onset + annotation.duration > begins)
         for i in np.flatnonzero(hit):
-            flags.setdefault(int(i), []).append(f"annotated:{annotation.text}")
+            flags.setdefault(int(i), []).append(f"{ANNOTATED}{annotation.text}")
+    return without_flagged(
+        flagged(windows, {i: dict.fromkeys(found) for i, found in flags.items()}), reject_by_annotation, gaps
+    )
+
+
+def without_flagged(windows: Windows, reject_by_annotation: bool, gaps: str) -> Windows:
+    """Drop windows that are flagged as overlapping what the options drop."""
+    drop: dict[int, str] = {}
+    for i, flags in enumerate(windows.flags):
+        for flag in flags:
+            text = flag.removeprefix(ANNOTATED) if flag.startswith(ANNOTATED) else ""
+            annotation = Annotation(0.0, 0.0, text)
             if (annotation.is_gap and gaps == "drop") or (annotation.is_bad and reject_by_annotation):
-                drop[int(i)] = annotation.text
-    windows = flagged(windows, {i: dict.fromkeys(found) for i, found in flags.items()})
+                drop[i] = text
     if not drop:
         return windows
     reasons = ", ".join(dict.fromkeys(drop.values()))
